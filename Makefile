@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# Hone: `make help` lists the targets.  Nothing here names a source file: wildcards find them.
+#
+# Options: DEBUG=1   no optimisation, assertions kept
+#          SAN=address,undefined (or thread)   a sanitizer build, in its own folder
+#          CC=clang-14, CROSS=aarch64-linux-gnu-   another compiler or machine
+#          WERROR=1  warnings are errors (CI)
+
+CROSS   ?=
+CC       = $(CROSS)gcc
+AR       = $(CROSS)ar
+VERSION := $(shell sed -n 's/.*HONE_VERSION "\(.*\)"/\1/p' include/hone.h)
+SOVERSION = 0
+PREFIX  ?= /usr/local
+MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
+
+# The build folder says what it holds, so variants never mix.
+B ?= build/$(MACHINE)$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(DEBUG),-debug)$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))
+comma := ,
+
+CFLAGS ?= $(if $(DEBUG),-O0,-O2) -g
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
+       $(if $(WERROR),-Werror)
+# No contraction: a fused add happens only where the code says so, or twins would differ.
+ALL = -std=c11 -D_GNU_SOURCE -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+      -ffp-contract=off -fno-math-errno $(if $(DEBUG),,-DNDEBUG) \
+      $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
+      $(WARN) $(CFLAGS) -MMD -MP
+LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+
+# ---- What is built from what -----------------------------------------------------------
+LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
+lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
+cli_c  := $(shell find src/media src/cli -name '*.c' 2>/dev/null)
+k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
+
+ISAS_x86_64  = scalar avx2
+ISAS_aarch64 = scalar neon
+ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
+flags_avx2 = -mavx2 -mfma -mf16c
+
+lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
+cli_o := $(cli_c:%.c=$(B)/%.o)
+
+.PHONY: all help
+all: $(B)/hone $(B)/libhone.a
+
+help:          ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) -c $< -o $@
+
+define per_isa
+$(B)/%.$1.o: %.k.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call per_isa,$(i))))
+
+$(B)/libhone.a: $(lib_o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+LIB_LIBS = -lm
+CLI_LIBS = -ljansson -ljpeg -lpng
+$(B)/hone: $(cli_o) $(B)/libhone.a
+	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+# ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
+test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
+support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+tests  := $(test_c:tests/%.c=$(B)/tests/%)
+$(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
+	$(Q)$(LINK) -o $@ $^ -lcmocka -ljansson $(LIB_LIBS)
+
+quick: $(tests) $(B)/hone    ## unit tests only, in seconds
+	@tools/run-tests.sh $(tests)
+
+floors:        ## no include points up or sideways
+	@awk -f tools/floors.awk $$(find src -name '*.[ch]')
+
+clean:         ## remove every build
+	rm -rf build
+
+Q = $(if $(V),,@)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files: mapped to read, replaced whole to write. */
+#ifndef HN_BASE_FILE_H
+#define HN_BASE_FILE_H
+
+#include "base/ctx.h"
+
+/* A read-only view of a whole file; pages come from the page cache when touched. */
+typedef struct hn_file {
+    const uint8_t *data;
+    size_t len;
+} hn_file;
+
+hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out);
+void hn_file_close(hn_file *f);      /* safe on a zeroed hn_file */
+
+/* Writes beside `path`, syncs, renames: readers see the old file or the new one. */
+hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len);
+
+/* Is `path`, read from inside a file in folder `dir`, a plain relative path that stays in it?
+ * Refuses absolute paths, "..", empty names and NUL tricks; does not touch the disk. */
+bool hn_path_stays_inside(const char *path, size_t len);
+
+/* Length of the folder part of `path` with its slash, 0 when it has none. */
+size_t hn_path_dir_len(const char *path);
+
+#endif

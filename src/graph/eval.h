@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plain evaluator: one node after another, scalar code, shapes found as it goes.
+ *
+ * Slow and right.  Constant folding, passes, fast kernels and backends are all checked
+ * against it. */
+#ifndef HN_GRAPH_EVAL_H
+#define HN_GRAPH_EVAL_H
+
+#include "graph/op.h"
+
+/* Runs graph g.  `in` holds one tensor per graph input, with data; the outputs' shapes and data
+ * come from `memory`, which the caller owns. */
+hn_err hn_eval(hn_ctx *cx, const hn_graph *g, const hn_tensor *in, hn_arena *memory, hn_tensor *out);
+
+/* Runs one node on tensors: infer, allocate outputs from `memory`, compute.  in[i] NULL: left out.
+ * An out[i] with HN_NONE type and data NULL is filled. */
+hn_err hn_eval_node(hn_ctx *cx, const hn_node *n, const hn_tensor *const *in, hn_arena *memory,
+                    hn_tensor *out);
+
+#endif

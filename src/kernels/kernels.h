@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernels: inner loops on plain pointers, one table per instruction set.
+ *
+ * Kernels take pointers, counts and strides: no tensors, no allocation, no errors, no globals.
+ * Callers validated already.  Images are channels-last (NHWC): channels are contiguous, so one
+ * matrix product serves dense layers and convolutions alike and depthwise loops need no shuffles.
+ *
+ * hn_kernels_pick() gives the best table this CPU runs; HONE_ISA=scalar forces one, for bisecting. */
+#ifndef HN_KERNELS_KERNELS_H
+#define HN_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/act.h"
+
+/* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B. */
+typedef struct hn_gemm_f32 {
+    size_t m, n, k;
+    const float *a; size_t lda;         /* rows of A, in elements */
+    const float *b;                     /* packed */
+    float *c; size_t ldc;
+    const float *bias;                  /* [n], or NULL */
+    const float *add; size_t ld_add;    /* a second summand [m,n], or NULL */
+    hn_act act;
+} hn_gemm_f32;
+
+/* One output row of a window over channels-last images.  rows[i] is the start of input row i of the
+ * window (column 0), or NULL where that row is padding. */
+typedef struct hn_window_f32 {
+    const float *const *rows; size_t kh, kw;
+    size_t in_w, out_w, channels;
+    size_t stride, dilation;            /* along the row */
+    size_t pad;                         /* columns of padding on the left */
+    const float *weight;                /* depthwise: [kh*kw, channels]; pools: NULL */
+    const float *bias;                  /* [channels] or NULL */
+    float *out;                         /* [out_w, channels] */
+    hn_act act;
+    int count_pad;                      /* average: padding counts as elements */
+} hn_window_f32;
+
+typedef struct hn_kernels {
+    const char *isa;                    /* "scalar", "avx2", "neon" */
+#define KERNEL(type, name, args) type (*name) args;
+#include "kernels/kernels.def"
+#undef KERNEL
+} hn_kernels;
+
+/* Tables this program was built with, plainest first; ends with NULL. */
+extern const hn_kernels *const hn_kernel_tables[];
+
+/* The best table this CPU runs, or the one HONE_ISA names (NULL when it names none we have). */
+const hn_kernels *hn_kernels_pick(void);
+const hn_kernels *hn_kernels_scalar(void);
+
+#endif

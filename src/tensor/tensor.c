@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+
+static const struct { const char *name; uint8_t code, class; uint16_t bits; } types[] = {
+    [HN_NONE] = { "none", 0, HN_CLASS_NONE, 0 },
+#define DTYPE(id, name, code, bits, class) [HN_##id] = { name, code, HN_CLASS_##class, bits },
+#include "tensor/dtypes.def"
+#undef DTYPE
+};
+
+const char *hn_dtype_name(hn_dtype t) { return types[t].name; }
+unsigned hn_dtype_bits(hn_dtype t) { return types[t].bits; }
+int hn_dtype_class(hn_dtype t) { return types[t].class; }
+int hn_dtype_to_onnx(hn_dtype t) { return types[t].code; }
+
+hn_dtype hn_dtype_from_onnx(int64_t code)
+{
+    for (int t = 1; t < HN_DTYPE_COUNT; t++)
+        if (types[t].code == code)
+            return (hn_dtype)t;
+    return HN_NONE;
+}
+
+hn_dtype hn_dtype_from_name(const char *name)
+{
+    for (int t = 1; t < HN_DTYPE_COUNT; t++)
+        if (strcmp(types[t].name, name) == 0)
+            return (hn_dtype)t;
+    return HN_NONE;
+}
+
+size_t hn_shape_product(const hn_shape *s, int from, int to)
+{
+    size_t n = 1;
+    for (int i = from; i < to; i++) {
+        if (s->dim[i] == 0)
+            return 0;
+        n = hn_mul(n, (size_t)s->dim[i]);
+    }
+    return n;
+}
+
+size_t hn_shape_count(const hn_shape *s)
+{
+    for (int i = 0; i < s->rank; i++)     /* a zero anywhere wins over an overflow elsewhere */
+        if (s->dim[i] == 0)
+            return 0;
+    return hn_shape_product(s, 0, s->rank);
+}
+
+size_t hn_dtype_bytes(hn_dtype t, size_t count)
+{
+    unsigned bits = types[t].bits;
+    if (bits >= 8)
+        return hn_mul(count, bits / 8);
+    return hn_ceil_div(count, bits ? 8 / bits : 1);
+}
+
+bool hn_shape_known(const hn_shape *s)
+{
+    for (int i = 0; i < s->rank; i++)
+        if (s->dim[i] < 0)
+            return false;
+    return s->rank >= 0;
+}
+
+bool hn_shape_equal(const hn_shape *a, const hn_shape *b)
+{
+    return a->rank == b->rank &&
+           (a->rank <= 0 || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
+}
+
+hn_shape hn_shape_of(int rank, const int64_t *dim)
+{
+    hn_shape s = { .rank = rank };
+    if (rank > 0)
+        memcpy(s.dim, dim, (size_t)rank * sizeof *dim);
+    return s;
+}
+
+const char *hn_shape_text(const hn_shape *s, char out[HN_SHAPE_TEXT])
+{
+    size_t at = 0;
+    if (s->rank <= 0)
+        snprintf(out, HN_SHAPE_TEXT, s->rank == 0 ? "scalar" : "unknown");
+    for (int i = 0; i < s->rank; i++) {
+        int n = s->dim[i] < 0 ? snprintf(out + at, HN_SHAPE_TEXT - at, "%s?", i ? "x" : "")
+                              : snprintf(out + at, HN_SHAPE_TEXT - at, "%s%lld", i ? "x" : "",
+                                         (long long)s->dim[i]);
+        at += (size_t)n;
+    }
+    return out;
+}
+
+void hn_broadcast_strides(const hn_shape *s, int rank, size_t stride[HN_RANK_MAX])
+{
+    size_t step = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        int j = i - (rank - s->rank);
+        int64_t d = j >= 0 ? s->dim[j] : 1;
+        stride[i] = d == 1 ? 0 : step;
+        step *= (size_t)d;
+    }
+}

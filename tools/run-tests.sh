@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs test programs one after another; prints only what failed or was skipped, then the sum.
+passed=0 failed=0
+for t in "$@"; do
+    out=$(${HONE_TEST_RUNNER:-} "$t" 2>&1)
+    code=$?
+    ok=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
+    passed=$((passed + ok))
+    printf '%s\n' "$out" | grep '^skipped:'
+    if [ "$code" -ne 0 ]; then
+        bad=$(printf '%s\n' "$out" | grep -c '^\[  FAILED  \] .*')
+        [ "$bad" -gt 0 ] || bad=1
+        failed=$((failed + bad))
+        printf '%s failed (exit %d):\n%s\n' "$t" "$code" "$out"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
