@@ -22,6 +22,12 @@ const hn_impl *const hn_impls[] = {
 void *hn_prep_pack(hn_prep *p, size_t bytes) { return hn_packs_get(p->cx, p->packs, bytes); }
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
 
+hn_call hn_prep_call(const hn_prep *p)
+{
+    return (hn_call){ .cx = p->cx, .node = p->node, .in_count = p->in_count, .out_count = p->out_count,
+                      .in = p->in, .out = (hn_tensor *const *)(uintptr_t)p->out };
+}
+
 bool hn_prep_f32(const hn_prep *p)
 {
     for (int i = 0; i < p->in_count; i++)

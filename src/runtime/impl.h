@@ -76,6 +76,7 @@ void *hn_prep_pack(hn_prep *p, size_t bytes);
 bool hn_prep_measuring(const hn_prep *p);
 
 /* Small helpers for accepts. */
+hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */
 bool hn_prep_f32(const hn_prep *p);       /* every operand and output is f32 */
 bool hn_op_is(const hn_node *n, const char *name);      /* an ONNX operator of that name */
 
