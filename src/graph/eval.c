@@ -52,6 +52,7 @@ hn_err hn_eval_node(hn_ctx *cx, const hn_node *n, const hn_tensor *const *in, hn
         if (outs[i])
             e = allocate(cx, n, i, outs[i], memory);
     c.scratch = scratch;
+    c.text = memory;
     if (!e)
         e = n->op->run(&c);
     if (!e && n->act.kind != HN_ACT_NONE)
