@@ -49,6 +49,7 @@ hn_err hn_eval_node(hn_ctx *cx, const hn_node *n, const hn_tensor *const *in, hn
         if (outs[i])
             HN_TRY(allocate(cx, n, i, outs[i], memory));
     c.scratch = scratch;
+    c.text = memory;
     HN_TRY(n->op->run(&c));
     if (n->act.kind != HN_ACT_NONE)
         apply_act(n->act, outs[0]);

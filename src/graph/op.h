@@ -24,6 +24,8 @@ typedef struct hn_call {
     hn_tensor *const *out;
 
     hn_arena *scratch;            /* run: memory until the call returns; NULL during infer */
+    hn_arena *text;               /* run: memory that lives as long as the outputs, for the bytes of
+                                   * strings the operator makes; NULL during infer */
     hn_graph *graph;              /* infer: where fresh symbols come from; NULL when all is known */
 
     /* infer only: integers known ahead of the data, see hn_value.known.  Use hn_known(). */

@@ -55,6 +55,7 @@ typedef struct hn_run {
     char *scratch;                        /* worker w's part begins at w * scratch_stride */
     size_t scratch_stride;
     hn_arena *eval_scratch;               /* for operators' own code */
+    hn_arena *text;                       /* bytes of strings it makes: until the next run */
 } hn_run;
 
 typedef struct hn_impl {

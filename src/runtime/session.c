@@ -170,7 +170,8 @@ static hn_err run_step(hn_ctx *cx, hn_session *s, size_t i)
         hn_run r = { .cx = cx, .node = step->node, .k = s->p->k, .in = in, .out = out,
                      .layout = step->layout, .state = step->state, .pool = s->pool,
                      .scratch = s->block + s->p->activation_bytes,
-                     .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch };
+                     .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch,
+                     .text = s->dynamic };
         e = step->impl->run(&r);
     }
     if (step->impl == &hn_impl_eval)
