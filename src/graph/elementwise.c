@@ -136,3 +136,26 @@ hn_err hn_zip_all(hn_call *c, hn_zip_fns fns, hn_tensor *y)
     }
     return HN_OK;
 }
+
+static bool is_integer(const hn_tensor *t)
+{
+    int class = hn_dtype_class(t->dtype);
+    return class == HN_CLASS_I || class == HN_CLASS_U;
+}
+
+void hn_zip_known(hn_call *c, hn_known_fn f)
+{
+    int64_t v[2][HN_KNOWN_MAX], out[HN_KNOWN_MAX];
+    int n[2];
+    for (int i = 0; i < 2; i++) {
+        int rank = c->in[i]->shape.rank;
+        n[i] = rank >= 0 && rank <= 1 && is_integer(c->in[i]) ? hn_known(c, i, v[i], HN_KNOWN_MAX) : -1;
+    }
+    if (n[0] < 0 || n[1] < 0 || (n[0] != 1 && n[1] != 1 && n[0] != n[1]))
+        return;
+    int most = n[0] == 1 ? n[1] : n[0];
+    for (int j = 0; j < most; j++)
+        if (!f(c, v[0][n[0] == 1 ? 0 : j], v[1][n[1] == 1 ? 0 : j], &out[j]))
+            return;
+    hn_set_known(c, 0, out, most);
+}
