@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* order.c: what depends on the order along one axis: ArgMax, TopK, running sums. */
+#include "graph/heap.h"
 #include "graph/load.h"
 
 /* ---- ArgMax, ArgMin -------------------------------------------------------------------- */
@@ -76,49 +77,22 @@ static hn_err infer_topk(hn_call *c)
     return HN_OK;
 }
 
-typedef struct entry { int64_t key; size_t index; } entry;
-
-/* Does a come before b in the result?  Equal elements keep their order. */
-static bool before(entry a, entry b) { return a.key != b.key ? a.key > b.key : a.index < b.index; }
-
-/* A heap whose root is the entry that comes last in the result: the next one to be pushed out. */
-static void sift(entry *heap, size_t n, size_t at)
-{
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= n)
-            return;
-        if (child + 1 < n && before(heap[child], heap[child + 1]))
-            child++;
-        if (!before(heap[at], heap[child]))
-            return;
-        entry t = heap[at];
-        heap[at] = heap[child];
-        heap[child] = t;
-        at = child;
-    }
-}
-
 /* The k entries that come first, in order, of `n` keys `step` apart. */
-static void select_top(const int64_t *key, size_t n, size_t step, bool largest, size_t k, entry *heap)
+static void select_top(const int64_t *key, size_t n, size_t step, bool largest, size_t k, hn_entry *heap)
 {
     for (size_t i = 0; i < n && k; i++) {
-        entry e = { largest ? key[i * step] : ~key[i * step], i };      /* ~ turns the order round */
+        hn_entry e = { largest ? key[i * step] : ~key[i * step], i };      /* ~ turns the order round */
         if (i < k) {
             heap[i] = e;
             for (size_t j = k / 2; i == k - 1 && j-- > 0;)
-                sift(heap, k, j);
-        } else if (before(e, heap[0])) {
+                hn_heap_sift(heap, k, j, true);
+        } else if (hn_entry_first(e, heap[0])) {      /* better than the worst kept so far */
             heap[0] = e;
-            sift(heap, k, 0);
+            hn_heap_sift(heap, k, 0, true);
         }
     }
-    for (size_t left = k; left > 1; left--) {
-        entry t = heap[0];
-        heap[0] = heap[left - 1];
-        heap[left - 1] = t;
-        sift(heap, left - 1, 0);
-    }
+    for (size_t left = k; left > 1; left--)
+        hn_heap_pop(heap, left, true);
 }
 
 static void copy_element(const hn_tensor *x, size_t from, hn_tensor *y, size_t to)
@@ -144,7 +118,7 @@ static hn_err run_topk(hn_call *c)
     HN_TRY(hn_load_order(c, x, &key));
     hn_split s = hn_split_at(&x->shape, axis);
     size_t k = (size_t)wanted;
-    entry *heap = HN_SCRATCH(c, entry, k);
+    hn_entry *heap = HN_SCRATCH(c, hn_entry, k);
     if (!heap)
         return hn_nomem(c->cx, "the largest elements");
     for (size_t o = 0; o < s.outer; o++)
