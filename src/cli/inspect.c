@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/buf.h"
 #include "cli/dims.h"
 #include "cli/table.h"
 #include "runtime/plan.h"

@@ -97,7 +97,12 @@ static hn_err save_outputs(job *j, const char *dir)
     for (size_t i = 0; i < g->out_count; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/output_%zu.npy", dir, i);
-        HN_TRY(hn_npy_write(&j->c->cx, path, &j->r.out[i]));
+        hn_buf b = { .cx = &j->c->cx };
+        hn_err e = hn_npy_write(&j->c->cx, &j->r.out[i], &b);
+        if (!e)
+            e = hn_file_write(&j->c->cx, path, b.data, b.len);
+        hn_buf_free(&b);
+        HN_TRY(e);
     }
     return HN_OK;
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/progress.h"
 #include "cli/table.h"
 #include "cli/verify.h"
