@@ -64,7 +64,7 @@ static hn_err run(hn_call *c)
     const hn_shape *s = &c->in[SCORES]->shape;
     size_t batches = (size_t)s->dim[0], classes = (size_t)s->dim[1], n = (size_t)s->dim[2], found = 0;
     double *boxes, *scores, iou = hn_scalar_f64(c, IOU, 0), least = hn_scalar_f64(c, SCORE, -INFINITY);
-    int64_t most = hn_scalar_i64(c, MOST, 0);
+    int64_t most = hn_scalar_i64(c, MOST, 0);      /* left out: no boxes, as ONNX has it */
     bool centre = hn_attr_int(c->node, "center_point_box", 0);
     hn_entry *heap = HN_SCRATCH(c, hn_entry, n);
     box *kept = HN_SCRATCH(c, box, n);
