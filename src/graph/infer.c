@@ -55,7 +55,7 @@ static hn_err infer_node(hn_ctx *cx, hn_graph *g, const hn_node *n, hn_arena *sc
                            n->name, n->op->name, i);
         v->t.dtype = store[i].dtype;
         v->t.shape = store[i].shape;
-        v->known_count = kout[i];
+        v->known_count = hn_is_integer(v->t.dtype) ? kout[i] : -1;
         v->known = kvout[i];
     }
     return HN_OK;
