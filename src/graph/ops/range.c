@@ -196,9 +196,11 @@ static hn_err infer_one_hot(hn_call *c)
         return hn_bad(c, "the depth has %zu elements, expected 1", hn_count(c->in[1]));
     if (hn_shape_known(&c->in[2]->shape) && hn_count(c->in[2]) != 2)
         return hn_bad(c, "there are %zu values, expected [off, on]", hn_count(c->in[2]));
-    if (hn_known(c, 1, &depth, 1) != 1)
+    if (c->in[1]->data && hn_is_float(c->in[1]->dtype))        /* any number type will do */
+        hn_get_i64(c->in[1], 0, 1, &depth);
+    else if (hn_known(c, 1, &depth, 1) != 1)
         depth = hn_fresh_dim(c);
-    else if (depth < 1 && !hn_is_symbol(depth))
+    if (depth < 1 && !hn_is_symbol(depth))
         return hn_bad(c, "the depth is %lld, expected at least 1", (long long)depth);
     if (x->rank >= 0) {
         if (x->rank == HN_RANK_MAX)
