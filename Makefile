@@ -80,6 +80,22 @@ $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
 quick: $(tests) $(B)/hone    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
 
+# ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+F = build/fuzz
+fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
+.PHONY: fuzz
+fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
+	@for name in $(fuzz_names); do mkdir -p $(F)/corpus/$$name; \
+	    $(F)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(F)/$$name- $(F)/corpus/$$name fuzz/seeds/$$name || exit 1; done
+
+fuzz-%:
+	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
+	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+
 # ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
 $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS)

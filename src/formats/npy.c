@@ -55,7 +55,7 @@ static bool take_number(text *t, size_t *out)
     while (t->at < t->end && *t->at >= '0' && *t->at <= '9')
         v = hn_add(hn_mul(v, 10), (size_t)(*t->at++ - '0'));
     *out = v;
-    return t->at > from && v <= INT64_MAX;
+    return t->at > from && v <= SIZE_MAX / 2;       /* saturated or not, no dimension of ours */
 }
 
 /* A quoted text without escapes. */

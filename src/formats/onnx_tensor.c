@@ -53,6 +53,8 @@ static hn_err read_shape(hn_onnx *r, const proto *p, hn_pb msg, uint32_t number,
         if ((int64_t)v < 0)
             return hn_fail(r->cx, HN_EFORMAT, "tensor '%.*s': dimension %d is %lld", NAME(p), out->rank,
                            (long long)v);
+        if ((uint64_t)(size_t)v != v)           /* a 32-bit machine */
+            return hn_fail(r->cx, HN_ELIMIT, "tensor '%.*s' does not fit this machine's memory", NAME(p));
         out->dim[out->rank++] = (int64_t)v;
     }
     if (dims.msg.damaged)

@@ -75,9 +75,9 @@ static hn_err try_bytes(const void *data, size_t len)
     return e;
 }
 
-static void cut_everywhere(const uint8_t *data, size_t len, size_t step)
+static void cut_everywhere(const uint8_t *data, size_t len)
 {
-    for (size_t n = 0; n < len; n += step)
+    for (size_t n = 0; n < len; n++)
         CHECK(try_bytes(data, n) != HN_OK);
 }
 
@@ -111,10 +111,9 @@ TEST(a_real_model_cut_or_flipped_anywhere_is_survived)
     CHECK_INT(try_bytes(f.data, f.len), HN_OK);
     hn_buf copy = { 0 };
     hn_buf_add(&copy, f.data, f.len);
-    /* All of it is 92 KB: HONE_TEST_FULL visits each byte, a quick run every 97th. */
-    size_t step = getenv("HONE_TEST_FULL") ? 1 : 97;
-    cut_everywhere(f.data, f.len, step);
-    flip_everywhere((uint8_t *)copy.data, copy.len, step * 8 + 1);
+    cut_everywhere(f.data, f.len);
+    /* Eight flips of each of 92 K bytes take minutes under a sanitizer: a quick run skips along. */
+    flip_everywhere((uint8_t *)copy.data, copy.len, getenv("HONE_TEST_FULL") ? 1 : 97);
     hn_buf_free(&copy);
     hn_file_close(&f);
 }
