@@ -25,7 +25,7 @@ bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
 hn_call hn_prep_call(const hn_prep *p)
 {
     return (hn_call){ .cx = p->cx, .node = p->node, .in_count = p->in_count, .out_count = p->out_count,
-                      .in = p->in, .out = (hn_tensor *const *)(uintptr_t)p->out };
+                      .in = p->in, .out = (hn_tensor *const *)(uintptr_t)p->out, .scratch = p->arena };
 }
 
 bool hn_prep_f32(const hn_prep *p)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "graph/load.h"
+#include "graph/resample.h"
 
 enum { X, ROI, SCALES, SIZES };
 
@@ -17,13 +18,6 @@ typedef struct axis_plan {
     double start, end;        /* of the region for tf_crop_and_resize */
     bool resized;
 } axis_plan;
-
-typedef struct table {
-    size_t taps;              /* per output coordinate */
-    int64_t *at;              /* [out, taps] input coordinates, inside */
-    double *weight;           /* [out, taps] */
-    bool *outside;            /* [out]: beyond the input, gets the extrapolation value */
-} table;
 
 static bool mode_is(const hn_call *c, const char *text) { return hn_attr_is(c->node, "mode", text, "nearest"); }
 
@@ -257,7 +251,7 @@ static double filter(bool cubic, double a, double d)
 
 static int64_t clamp(double x, int64_t high) { return x < 0 ? 0 : x > (double)high ? high : (int64_t)x; }
 
-static hn_err make_table(hn_call *c, const axis_plan *p, table *t)
+static hn_err make_table(hn_call *c, const axis_plan *p, hn_taps *t)
 {
     bool nearest = mode_is(c, "nearest"), cubic = mode_is(c, "cubic");
     bool crop = coordinates_are(c, "tf_crop_and_resize");
@@ -297,10 +291,17 @@ static hn_err make_table(hn_call *c, const axis_plan *p, table *t)
     return HN_OK;
 }
 
+hn_err hn_resize_taps(hn_call *c, int axis, hn_taps *out)
+{
+    axis_plan p[HN_RANK_MAX];
+    HN_TRY(find_plan(c, p));
+    return make_table(c, &p[axis], out);
+}
+
 /* ---- All axes ---------------------------------------------------------------------------- */
 
 /* nearest picks elements, so it works on any type without touching the values. */
-static void pick(const hn_call *c, const table *t)
+static void pick(const hn_call *c, const hn_taps *t)
 {
     const hn_tensor *x = c->in[X];
     hn_tensor *y = c->out[0];
@@ -316,7 +317,7 @@ static void pick(const hn_call *c, const table *t)
     }
 }
 
-static hn_err blend(hn_call *c, const axis_plan *p, const table *t)
+static hn_err blend(hn_call *c, const axis_plan *p, const hn_taps *t)
 {
     hn_shape s = c->in[X]->shape;
     double *v;
@@ -345,7 +346,7 @@ static hn_err blend(hn_call *c, const axis_plan *p, const table *t)
     return HN_OK;
 }
 
-static void extrapolate(hn_call *c, const table *t)
+static void extrapolate(hn_call *c, const hn_taps *t)
 {
     double value = hn_attr_float(c->node, "extrapolation_value", 0);
     const hn_shape *s = &c->out[0]->shape;
@@ -364,7 +365,7 @@ static void extrapolate(hn_call *c, const table *t)
 static hn_err run(hn_call *c)
 {
     axis_plan p[HN_RANK_MAX];
-    table t[HN_RANK_MAX];
+    hn_taps t[HN_RANK_MAX];
     HN_TRY(find_plan(c, p));
     if (hn_count(c->out[0]) == 0)
         return HN_OK;
