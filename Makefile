@@ -48,7 +48,7 @@ cli_o := $(cli_c:%.c=$(B)/%.o)
 all: $(B)/hone $(B)/libhone.a
 
 help:          ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
