@@ -48,7 +48,7 @@ cli_o := $(cli_c:%.c=$(B)/%.o)
 all: $(B)/hone $(B)/libhone.a
 
 help:          ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -74,8 +74,12 @@ $(B)/hone: $(cli_o) $(B)/libhone.a
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests  := $(test_c:tests/%.c=$(B)/tests/%)
+# A cross build has no cmocka: tests/support/plain.c stands in.
+TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
+TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
+$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ -lcmocka -ljansson $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIB_LIBS)
 
 quick: $(tests) $(B)/hone    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
@@ -96,12 +100,26 @@ fuzz-%:
 	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
 
+# The floors that other machines run under an emulator; the engine whole.
+CROSS_FLOORS = base tensor kernels graph formats runtime
+cross: $(filter $(foreach f,$(CROSS_FLOORS),$(B)/tests/$(f)/%),$(tests))
+	@tools/run-tests.sh $^
+
+arm64:         ## cross build for AArch64, tests under qemu
+	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory CROSS=aarch64-linux-gnu- cross
+
+arm32:         ## cross build for 32-bit ARM, tests under qemu
+	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
+
 # ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
 $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS)
 
 bench-kernels: $(B)/bench/kernels    ## every kernel as a share of this core's peak; ONLY=gemm for some
 	@$< $(ONLY)
+
+isa: $(lib_o)  ## nothing of one instruction set leaks into common code
+	@NM=$(CROSS)nm OBJDUMP=$(CROSS)objdump tools/check-isa.sh $(B) "$(ISAS)"
 
 floors:        ## no include points up or sideways
 	@awk -f tools/floors.awk $$(find src -name '*.[ch]')

@@ -64,7 +64,7 @@ static void dw_columns(const hn_window_f32 *w, size_t x, bounds b)
     for (size_t c = 0; c < ch; c += VF_N) {
         size_t n = ch - c;
         vf sum[COLS];
-#pragma GCC unroll 8
+        UNROLL
         for (int j = 0; j < COLS; j++)
             sum[j] = w->bias ? vf_get(w->bias + c, n) : vf_set(0);
         for (size_t r = 0; r < w->kh; r++) {
@@ -74,12 +74,12 @@ static void dw_columns(const hn_window_f32 *w, size_t x, bounds b)
             const float *weight = w->weight + r * w->kw * ch + c;
             for (size_t t = 0; t < w->kw; t++, in += w->dilation * ch, weight += ch) {
                 vf tap = vf_get(weight, n);
-#pragma GCC unroll 8
+                UNROLL
                 for (int j = 0; j < COLS; j++)
                     sum[j] = vf_fma(vf_get(in + (size_t)j * step, n), tap, sum[j]);
             }
         }
-#pragma GCC unroll 8
+        UNROLL
         for (int j = 0; j < COLS; j++)
             vf_put(w->out + (x + (size_t)j) * ch + c, vf_clip(sum[j], vf_set(b.lo), vf_set(b.hi)), n);
     }
@@ -102,39 +102,39 @@ VEC void dw3_tile(const dw3_place *p, size_t c, int vecs, size_t n, int cols, in
 {
     size_t ch = p->ch;
     vf sum[COLS][2];
-#pragma GCC unroll 16
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         vf bias = p->bias ? vf_get(p->bias + c + v * VF_N, n) : vf_set(0);
-#pragma GCC unroll 16
+        UNROLL
         for (int j = 0; j < cols; j++)
             sum[j][v] = bias;
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int r = 0; r < 3; r++) {
         if (!p->row[r])
             continue;
         const float *in = p->row[r] + c, *weight = p->weight + (size_t)r * 3 * ch + c;
         vf tap[3][2];
-#pragma GCC unroll 16
+        UNROLL
         for (int t = from; t < to; t++)
-#pragma GCC unroll 16
+            UNROLL
             for (int v = 0; v < vecs; v++)
                 tap[t][v] = vf_get(weight + (size_t)t * ch + v * VF_N, n);
-#pragma GCC unroll 16
+        UNROLL
         for (int i = from; i < (cols - 1) * stride + to; i++)
-#pragma GCC unroll 16
+            UNROLL
             for (int v = 0; v < vecs; v++) {
                 vf x = vf_get(in + (size_t)(i - from) * ch + v * VF_N, n);
-#pragma GCC unroll 16
+                UNROLL
                 for (int j = 0; j < cols; j++)
                     if (i >= j * stride + from && i < j * stride + to)
                         sum[j][v] = vf_fma(x, tap[i - j * stride][v], sum[j][v]);
             }
     }
     vf lo = vf_set(p->clip.lo), hi = vf_set(p->clip.hi);
-#pragma GCC unroll 16
+    UNROLL
     for (int j = 0; j < cols; j++)
-#pragma GCC unroll 16
+        UNROLL
         for (int v = 0; v < vecs; v++)
             vf_put(p->out + (size_t)j * ch + c + v * VF_N, vf_clip(sum[j][v], lo, hi), n);
 }
@@ -229,7 +229,7 @@ VEC size_t pool(const hn_window_f32 *w, size_t x, span s, size_t c, int vecs, vf
     for (; c + (size_t)(vecs - 1) * VF_N < ch && (vecs == 1 || c + step <= ch); c += step) {
         vf all[4];
         size_t n = vecs == 1 ? ch - c : VF_N;
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vecs; v++)
             all[v] = start;
         for (size_t r = 0; r < w->kh; r++) {
@@ -237,11 +237,11 @@ VEC size_t pool(const hn_window_f32 *w, size_t x, span s, size_t c, int vecs, vf
                 continue;
             const float *in = w->rows[r] + (x * w->stride + s.from * w->dilation - w->pad) * ch + c;
             for (size_t t = s.from; t < s.to; t++, in += w->dilation * ch)
-#pragma GCC unroll 8
+                UNROLL
                 for (int v = 0; v < vecs; v++)
                     all[v] = f(vf_get(in + v * VF_N, n), all[v]);
         }
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vecs; v++)
             vf_put(w->out + x * ch + c + (size_t)v * VF_N,
                    count ? vf_div(all[v], vf_set((float)count)) : all[v], n);
