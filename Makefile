@@ -31,7 +31,8 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
 lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
-cli_c  := $(shell find src/media src/cli -name '*.c' 2>/dev/null)
+cli_c  := $(shell find src/cli -name '*.c' 2>/dev/null)
+media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
 ISAS_x86_64  = scalar avx2
@@ -43,9 +44,10 @@ ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
+media_o := $(media_c:%.c=$(B)/%.o)
 
 .PHONY: all help
-all: $(B)/hone $(B)/libhone.a
+all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,9 +68,16 @@ $(B)/libhone.a: $(lib_o)
 	$(Q)$(AR) rcs $@ $^
 
 LIB_LIBS = -lm
-CLI_LIBS = -ljansson -ljpeg -lpng
 $(B)/hone: $(cli_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
+
+# Pictures live apart, so that the program starts without their libraries.
+$(B)/libhone-media.so: $(media_o) $(B)/libhone.a
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
+
+$(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map -Wl,-z,defs \
+	    -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)

@@ -140,7 +140,7 @@ hn_err hn_detect(hn_cli *c, const hn_graph *g, const hn_tensor *out, const hn_te
         hn_image copy = shown->image;      /* the pixels are ours until the command ends */
         for (size_t i = 0; i < count; i++)
             frame(&copy, &list[i]);
-        HN_TRY(hn_media_load(&c->cx, &media));
+        HN_TRY(hn_media_open(&c->cx, &media));
         HN_TRY(media->save(&c->cx, &copy, draw));
     }
     return tell(c, list, count, labels);

@@ -117,7 +117,7 @@ static hn_err read_picture(hn_cli *c, const hn_graph *g, const hn_value *v, cons
     const hn_media *media;
 
     HN_TRY(picture_rules(c, g, v, &how));
-    HN_TRY(hn_media_load(cx, &media));
+    HN_TRY(hn_media_open(cx, &media));
     HN_TRY(media->open(cx, file, 0, &image));
     int64_t channels = how.order == HN_ORDER_GRAY ? 1 : 3;
     bool nchw = how.layout == HN_PIXELS_NCHW;
@@ -169,8 +169,8 @@ hn_err hn_inputs_read(hn_cli *c, const hn_graph *g, hn_arena *a, hn_tensor *in, 
         return hn_nomem(&c->cx, "inputs");
     HN_TRY(hn_dims_shapes(c, g, shape));
     for (size_t k = 0; k < hn_arg_count(&c->args, "input"); k++) {
-        const char *file;
-        size_t i;
+        const char *file = NULL;
+        size_t i = 0;
         HN_TRY(find_input(c, g, in, hn_arg_at(&c->args, "input", k), &i, &file));
         HN_TRY(read_one(c, g, shape, i, file, a, &in[i], shown));
     }

@@ -192,7 +192,7 @@ static hn_err run(hn_cli *c)
     job j = { .c = c };
     hn_err e = work(&j);
     const hn_media *media;
-    if (j.shown.given && hn_media_load(&c->cx, &media) == HN_OK)
+    if (j.shown.given && hn_media_open(&c->cx, &media) == HN_OK)
         media->free(&c->cx, &j.shown.image);
     hn_arena_free(j.memory);
     hn_runner_close(&j.r);
