@@ -60,3 +60,13 @@ TEST(maxunpool_refuses_an_index_outside)
     CHECK_INT(hn_test_op(&t, NULL, "MaxUnpool", in, 2, a, 1, 1), HN_EFORMAT);
     hn_test_done(&t);
 }
+
+TEST(a_huge_kernel_costs_no_more_than_its_input)
+{
+    hn_op_test t;
+    hn_tensor x = F32(SHAPE(1, 1, 2), 4, 8);
+    hn_attr a[] = { AINTS("kernel_shape", INT32_MAX), ATEXT("auto_pad", "SAME_UPPER") };
+    CHECK_INT(hn_test_op(&t, NULL, "AveragePool", &x, 1, a, 2, 1), HN_OK);
+    CHECK(((const float *)t.out[0].data)[0] == 6);
+    hn_test_done(&t);
+}

@@ -40,30 +40,40 @@ typedef struct gathered {
     size_t inside, padded;       /* taps on the input; on the input or its padding */
 } gathered;
 
+/* How many taps, `dilation` apart from x on, lie before `end`. */
+static int64_t tap_count(int64_t x, int64_t end, int64_t dilation, int64_t kernel)
+{
+    int64_t n = end > x ? (end - x + dilation - 1) / dilation : 0;
+    return n < kernel ? n : kernel;
+}
+
+/* Only taps that meet the input are visited, so a kernel from a file costs no more than its input. */
 static void gather(const hn_window *w, const double *plane, const int64_t *pos, double p, gathered *g)
 {
-    int64_t at[HN_SPATIAL_MAX] = { 0 };
-    *g = (gathered){ .max = -INFINITY, .max_at = -1 };
+    int64_t first[HN_SPATIAL_MAX], from[HN_SPATIAL_MAX], to[HN_SPATIAL_MAX], at[HN_SPATIAL_MAX];
+    *g = (gathered){ .max = -INFINITY, .max_at = -1, .inside = 1, .padded = 1 };
+    for (int i = 0; i < w->rank; i++) {
+        int64_t d = w->dilation[i], x = pos[i] * w->stride[i] - w->pad_begin[i];
+        first[i] = x;
+        from[i] = at[i] = x < 0 ? (-x + d - 1) / d : 0;
+        to[i] = tap_count(x, w->in[i], d, w->kernel[i]);
+        g->inside *= to[i] > from[i] ? (size_t)(to[i] - from[i]) : 0;
+        /* Rounding the output up may reach past the padding as well: that counts for nothing. */
+        g->padded *= (size_t)tap_count(x, w->in[i] + w->pad_end[i], d, w->kernel[i]);
+    }
+    if (g->inside == 0)
+        return;
     do {
-        bool inside = true, padded = true;
         int64_t index = 0;
-        for (int i = 0; i < w->rank; i++) {
-            int64_t x = pos[i] * w->stride[i] + at[i] * w->dilation[i] - w->pad_begin[i];
-            inside = inside && x >= 0 && x < w->in[i];
-            padded = padded && x < w->in[i] + w->pad_end[i];   /* rounding up may reach further */
-            index = index * w->in[i] + x;
-        }
-        g->padded += padded;
-        if (!inside)
-            continue;
+        for (int i = 0; i < w->rank; i++)
+            index = index * w->in[i] + first[i] + at[i] * w->dilation[i];
         double v = plane[index];
-        g->inside++;
         g->sum += p == 0 ? v : p == 1 ? fabs(v) : p == 2 ? v * v : pow(fabs(v), p);
         if (g->max_at < 0 || v > g->max || (isnan(v) && !isnan(g->max))) {
             g->max = v;
             g->max_at = index;
         }
-    } while (hn_step(w->rank, at, NULL, w->kernel));
+    } while (hn_step(w->rank, at, from, to));
 }
 
 /* A plane's index with the first spatial dimension running fastest. */
