@@ -63,7 +63,7 @@ $(B)/libhone.a: $(lib_o)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-LIB_LIBS = -lm
+LIB_LIBS = -lm -ljansson -lpcre2-8 -lutf8proc
 CLI_LIBS = -ljansson -ljpeg -lpng
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
