@@ -39,6 +39,8 @@ ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
 flags_avx2 = -mavx2 -mfma -mf16c
 
+ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
+
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 
@@ -77,6 +79,13 @@ $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
 
 quick: $(tests) $(B)/hone    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
+
+# ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
+$(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+bench-kernels: $(B)/bench/kernels    ## every kernel as a share of this core's peak; ONLY=gemm for some
+	@$< $(ONLY)
 
 floors:        ## no include points up or sideways
 	@awk -f tools/floors.awk $$(find src -name '*.[ch]')
