@@ -86,6 +86,12 @@ static const hn_gguf_tensor *take(hn_build *b, const char *name, int layer)
     return t;
 }
 
+void hn_lm_refuse(hn_build *b, const char *what)
+{
+    if (!b->error)
+        b->error = hn_fail(b->cx, HN_EUNSUP, "unsupported: %s in %s models", what, b->arch);
+}
+
 void hn_lm_skip(hn_build *b, const char *name, int layer) { take(b, name, layer); }
 
 /* Norm weights, biases, factors: one row of plain floats. */

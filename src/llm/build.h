@@ -61,6 +61,8 @@ hn_value *hn_lm_cap(hn_build *b, hn_value *x, float cap);         /* cap 0: x it
 typedef struct hn_attend { hn_value *q, *k, *v; int layer; float scale, cap; uint32_t window; } hn_attend;
 hn_value *hn_lm_attend(hn_build *b, const hn_attend *a);
 
+void hn_lm_refuse(hn_build *b, const char *what);                 /* unsupported: WHAT */
+
 /* A tensor this session has no use for, though the architecture knows it. */
 void hn_lm_skip(hn_build *b, const char *tensor, int layer);
 

@@ -138,7 +138,8 @@ void hn_stream_free(hn_stream *s)
 static hn_err make_pass(hn_ctx *cx, hn_stream *s, pass *p, size_t rows, size_t wanted)
 {
     const hn_shape shape[3] = { { 1, { (int64_t)rows } }, { 1, { (int64_t)rows } }, { 1, { (int64_t)wanted } } };
-    hn_plan_opts o = { .kernels = s->m->o.kernels, .threads = hn_pool_threads(s->pool), .in_shape = shape };
+    hn_plan_opts o = { .kernels = s->m->o.kernels, .threads = hn_pool_threads(s->pool), .in_shape = shape,
+                       .eval_only = s->m->o.eval };
     drop(cx, p);
     HN_TRY(hn_plan_new(cx, s->m->graph, &o, &p->plan));
     hn_err e = hn_session_new(cx, p->plan, s->pool, &p->session);

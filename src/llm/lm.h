@@ -15,6 +15,7 @@ typedef struct hn_lm_opts {
     hn_qtype kv;                 /* HN_QT_NONE reads as F16 */
     unsigned threads;            /* at most the pool's */
     const hn_kernels *kernels;   /* NULL: the best here */
+    bool eval;                   /* operators' own plain code: the oracle */
 } hn_lm_opts;
 
 typedef struct hn_lm {

@@ -9,6 +9,10 @@
 
 static void build(hn_build *b)
 {
+    if (hn_key_u32(b, "expert_count", 0) > 0) {
+        hn_lm_refuse(b, "mixtures of experts");
+        return;
+    }
     hn_lm_frequencies(b, NULL);
     hn_value *x = hn_lm_embed(b, 1);
     for (int l = 0; l < (int)b->s.layers; l++) {
