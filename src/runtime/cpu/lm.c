@@ -225,8 +225,10 @@ const hn_impl hn_impl_paged_attention = {
 
 static bool accepts_rope(const hn_prep *p)
 {
+    if (!hone_op(p->node, "Rope"))
+        return false;
     size_t turned = 2 * hn_count(p->in[2]), heads = (size_t)hn_attr_int(p->node, "heads", 1);
-    return hone_op(p->node, "Rope") && p->in[2]->data && heads && (size_t)p->in[0]->shape.dim[1] % heads == 0 &&
+    return p->in[2]->data && heads && (size_t)p->in[0]->shape.dim[1] % heads == 0 &&
            turned <= (size_t)p->in[0]->shape.dim[1] / heads && hn_count(p->out[0]) > 0;
 }
 
