@@ -339,7 +339,9 @@ hn_err hn_onnx_emit(hn_onnx *r, hn_graph *g, const hn_onnx_node *node)
         snprintf(why, sizeof why, "attribute '%.60s' is of a kind that is not supported", n.odd_attr);
         return add_stand_in(r, g, &n, why);
     }
-    return hn_graph_add_node(r->cx, g, op, n.name, n.in, n.in_count, n.out, n.out_count, n.attr, n.attr_count, NULL);
+    hn_node *made;
+    HN_TRY(hn_graph_add_node(r->cx, g, op, n.name, n.in, n.in_count, n.out, n.out_count, n.attr, n.attr_count, &made));
+    return hn_node_verify(r->cx, made);       /* now: an upgrade further on may infer what it gives */
 }
 
 /* A Constant node is a constant: seven ways to write one tensor. */

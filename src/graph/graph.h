@@ -127,11 +127,12 @@ size_t hn_graph_uses(const hn_graph *g, const hn_value *v);   /* graph outputs c
 
 /* Checks what every pass must keep: order, SSA, operand counts, attributes, types. */
 hn_err hn_graph_verify(hn_ctx *cx, const hn_graph *g);
+hn_err hn_node_verify(hn_ctx *cx, const hn_node *n);    /* one node's operand counts and attributes */
 
 /* Infers types and shapes of every value, in order.  Safe to call again after a pass or after
  * input shapes were made concrete. */
 hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g);
-/* The same for the nodes from *next on, while a graph is being built; *next ends behind the last
+/* The same for the nodes from *next on, each verified already, while a graph is being built; *next ends behind the last
  * node that could be told. */
 hn_err hn_graph_infer_from(hn_ctx *cx, hn_graph *g, size_t *next);
 

@@ -9,7 +9,8 @@
 #include "tests/support/graph.h"
 #include "tests/support/pb.h"
 
-/* A model that visits most of the reader: constants, a body, a function, old operators, sparse. */
+/* A model that visits most of the reader: constants, a body, a function, old operators, a
+ * placeholder, sparse. */
 static hn_buf small_model(void)
 {
     test_model m = { .opset = 6 }, body = { 0 };
@@ -27,13 +28,13 @@ static hn_buf small_model(void)
     test_node(&m, "Clip", "s", "c", &a);
     test_attr_int(&a, "axis", 1);
     test_node(&m, "Softmax", "c", "f", &a);
-    test_attr_text(&a, "to", "FLOAT");
+    test_attr_int(&a, "to", 1);
     test_node(&m, "Cast", "f", "k", &a);
     test_node(&m, "PRelu", "k p", "q", NULL);
     test_node(&body, "Neg", "q", "n", NULL);
     test_output(&body, "n");
     test_attr_message(&a, "then_branch", 6, 5, &body.graph);
-    test_node(&m, "If", "r", "i", &a);
+    test_node(&m, "Maybe", "r", "i", &a);
     hn_buf values = test_tensor("v", &F32(SHAPE(1), 5)), at = test_tensor("", &I64(SHAPE(1), 2));
     pb_message(&a, 1, &values);
     pb_message(&a, 2, &at);

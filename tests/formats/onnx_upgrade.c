@@ -16,6 +16,9 @@ static void upgrade(upgraded *u, int64_t opset, const char *op, const char *in, 
     test_input(&m, "x", HN_F32, SHAPE(2, 3, 4));
     test_const(&m, "c", F32(SHAPE(3), 10, 20, 30));
     test_const(&m, "scales", F32(SHAPE(3), 1, 1, 2));
+    test_const(&m, "last", F32(SHAPE(4), 1, 2, 3, 4));
+    test_const(&m, "at", I64(SHAPE(1, 1, 1), 0));
+    test_const(&m, "one", F32(SHAPE(1, 1, 1), 1));
     test_const(&m, "none", ((hn_tensor){ HN_F32, SHAPE(0), "" }));
     test_node(&m, op, in, out, attrs);
     test_output(&m, "y");
@@ -130,7 +133,7 @@ TEST(a_slope_per_channel_gets_its_ones)
     upgrade(&u, 6, "PRelu", "x c", "y", NULL);
     CHECK_TEXT(u.s.graph->node[0]->op->name, "Unsqueeze");
     done(&u);
-    upgrade(&u, 9, "PRelu", "x c", "y", NULL);
+    upgrade(&u, 9, "PRelu", "x last", "y", NULL);
     CHECK_INT(u.s.graph->node_count, 1);
     done(&u);
 }
@@ -148,7 +151,7 @@ TEST(words_and_defaults_of_old_opsets_are_kept)
     CHECK_INT(hn_attr_int(u.last, "axis", 0), 1);
     done(&u);
 
-    upgrade(&u, 10, "Scatter", "x x x", "y", NULL);
+    upgrade(&u, 10, "Scatter", "x at one", "y", NULL);
     CHECK_TEXT(u.last->op->name, "ScatterElements");
     done(&u);
 
