@@ -86,6 +86,14 @@ $(B)/libhone.a: $(lib_o)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# Files carried inside the program.
+EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
+            $(wildcard models/demo/goldens/*)
+$(B)/gen/embedded.inc: $(EMBEDDED) Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
+$(B)/src/cli/embedded.o: $(B)/gen/embedded.inc
+
 LIB_LIBS = -lm
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
