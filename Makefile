@@ -47,7 +47,7 @@ lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 
-.PHONY: all help deps demo test full check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean
+.PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean
 all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
@@ -61,7 +61,7 @@ AGAIN = +@$(MAKE) --no-print-directory $(if $(findstring j,$(filter-out --%,$(MA
 demo: deps     ## build, then recognise pictures and write a page about it
 	$(AGAIN) demo-now
 demo-now: $(B)/hone $(B)/libhone-media.so
-	@$(B)/hone demo
+	@$(B)/hone demo --html build/demo.html
 
 test: deps     ## everything that proves it right on this machine, in minutes
 	$(AGAIN) all
@@ -148,6 +148,9 @@ arm64:         ## cross build for AArch64, tests under qemu
 
 arm32:         ## cross build for 32-bit ARM, tests under qemu
 	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
+
+fresh:         ## make demo and make test in a bare Debian 12 (as root; makes it in a temporary folder)
+	@tools/fresh.sh
 
 # ---- Checks without running: each also alone --------------------------------------------------
 check: floors isa    ## floors, headers alone, licence lines, tabs, instruction sets kept apart
