@@ -94,7 +94,7 @@ $(B)/gen/embedded.inc: $(EMBEDDED) Makefile
 	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
 $(B)/src/cli/embedded.o: $(B)/gen/embedded.inc
 
-LIB_LIBS = -lm
+LIB_LIBS = -Wl,--as-needed -lm -ljansson -lpcre2-8 -lutf8proc
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
