@@ -39,7 +39,8 @@ bare_system() {     # bare_system ROOT
         { tail -n 20 "$HONE_FRESH/debootstrap.log"; return 1; }
     local d
     for d in sources.list sources.list.d apt.conf.d keyrings trusted.gpg.d preferences.d; do
-        [ ! -e /etc/apt/$d ] || { rm -rf "$1/etc/apt/$d"; cp -aL /etc/apt/$d "$1/etc/apt/$d"; }
+        rm -rf "$1/etc/apt/$d"
+        [ ! -e /etc/apt/$d ] || cp -aL /etc/apt/$d "$1/etc/apt/$d"
     done
     cp -aL /usr/share/keyrings/. "$1/usr/share/keyrings/"
     cp -L /etc/resolv.conf /etc/hosts "$1/etc/"
