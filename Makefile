@@ -193,7 +193,7 @@ install: all   ## program, library, header, man page, completion
 	install -m 644 include/hone.h $(PUT)/include/
 	install -m 644 LICENSE $(PUT)/share/doc/hone/
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: hone' 'Description: run trained models on small machines' \
-	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(LIB_LIBS) -pthread' \
+	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(filter -l%,$(LIB_LIBS)) -pthread' \
 	    'Cflags: -I$${prefix}/include' > $(PUT)/lib/pkgconfig/hone.pc
 	@$(B)/hone help --man > $(PUT)/share/man/man1/hone.1
 	@$(B)/hone help --completion bash > $(PUT)/$(BASH_DIR)/hone

@@ -9,8 +9,9 @@ set -eu
 # The program and its tests.
 build='gcc libc6-dev make pkg-config libjansson-dev libjpeg62-turbo-dev libpng-dev libpcre2-dev libutf8proc-dev'
 test='libcmocka-dev zstd'
-full='g++ clang-14 libclang-rt-14-dev llvm-14 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-      gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user libjansson-dev:arm64'
+full='g++ clang-14 libclang-rt-14-dev llvm-14 qemu-user
+      gcc-aarch64-linux-gnu libc6-dev-arm64-cross libjansson-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64
+      gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libjansson-dev:armhf libpcre2-dev:armhf libutf8proc-dev:armhf'
 
 want="$build $test"
 [ "${1-}" != full ] || want="$want $full"
@@ -33,6 +34,8 @@ if [ "$(id -u)" -ne 0 ]; then
     root=sudo
 fi
 echo "deps: installing$missing"
-case $missing in *:arm64*) $root dpkg --add-architecture arm64 ;; esac
+for arch in arm64 armhf; do
+    case $missing in *:$arch*) $root dpkg --add-architecture $arch ;; esac
+done
 $root apt-get -q update
 $root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
