@@ -138,16 +138,18 @@ fuzz-%:
 	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
 
-# The floors that other machines run under an emulator; the engine whole.
+# The floors that other machines run under an emulator: the run-only library, which needs libc and
+# libm alone, so nothing else has to be there for them.
 CROSS_FLOORS = base tensor kernels graph formats runtime
+LEAN = LIB_FLOORS='$(CROSS_FLOORS)' LIB_LIBS=-lm B=build/lean-$@
 cross: $(filter $(foreach f,$(CROSS_FLOORS),$(B)/tests/$(f)/%),$(tests))
 	@tools/run-tests.sh $^
 
 arm64:         ## cross build for AArch64, tests under qemu
-	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory CROSS=aarch64-linux-gnu- cross
+	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory $(LEAN) CROSS=aarch64-linux-gnu- cross
 
 arm32:         ## cross build for 32-bit ARM, tests under qemu
-	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
+	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory $(LEAN) CROSS=arm-linux-gnueabihf- cross
 
 fresh:         ## make demo and make test in a bare Debian 12 (as root; makes it in a temporary folder)
 	@tools/fresh.sh

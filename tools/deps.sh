@@ -11,7 +11,7 @@ build='gcc libc6-dev make pkg-config libjansson-dev libjpeg62-turbo-dev libpng-d
 test='libcmocka-dev zstd'
 full='g++ clang-14 libclang-rt-14-dev llvm-14 qemu-user
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross libjansson-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64
-      gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libjansson-dev:armhf libpcre2-dev:armhf libutf8proc-dev:armhf'
+      gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'
 
 want="$build $test"
 [ "${1-}" != full ] || want="$want $full"
@@ -34,8 +34,6 @@ if [ "$(id -u)" -ne 0 ]; then
     root=sudo
 fi
 echo "deps: installing$missing"
-for arch in arm64 armhf; do
-    case $missing in *:$arch*) $root dpkg --add-architecture $arch ;; esac
-done
+case $missing in *:arm64*) $root dpkg --add-architecture arm64 ;; esac
 $root apt-get -q update
 $root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
