@@ -29,6 +29,7 @@ struct hn_pool {
     atomic_uint running;          /* workers that have not finished the current job */
     atomic_size_t next;           /* next unclaimed piece */
     size_t pieces;
+    unsigned limit;               /* workers below this number take part in the current job */
     void (*work)(void *, size_t, unsigned);
     void *arg;
 };
@@ -85,7 +86,8 @@ static void *worker_main(void *arg)
     hn_free(&p->cx, s);
     while (wait_for_job(p, seen)) {
         seen = atomic_load(&p->epoch);
-        claim(p, index);
+        if (index < p->limit)
+            claim(p, index);
         atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
     }
     return NULL;
@@ -153,14 +155,15 @@ void hn_pool_free(hn_pool *p)
 
 unsigned hn_pool_threads(const hn_pool *p) { return p ? p->threads : 1; }
 
-void hn_pool_run(hn_pool *p, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
+void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
 {
-    if (!p || pieces < 2 || p->started == 0 || pthread_mutex_trylock(&p->busy) != 0) {
+    if (!p || pieces < 2 || p->started == 0 || threads == 1 || pthread_mutex_trylock(&p->busy) != 0) {
         for (size_t i = 0; i < pieces; i++)
             work(arg, i, 0);
         return;
     }
     p->pieces = pieces;
+    p->limit = threads ? threads : p->threads;
     p->work = work;
     p->arg = arg;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
