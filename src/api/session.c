@@ -150,8 +150,8 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     const hn_plan_stats *s = &plan->stats;
     *out = (hone_memory){ .arena = s->arena_bytes, .weights = s->packed_bytes + s->const_bytes,
                           .mapped = m->source.mapped_bytes, .exact = s->exact,
-                          .total = s->arena_bytes + s->packed_bytes + s->const_bytes +
-                                   hn_arena_used(plan->graph->arena) };
+                          /* constants made by folding lie in the plan's own arena */
+                          .total = s->arena_bytes + s->packed_bytes + hn_arena_held(plan->graph->arena) };
     hn_plan_free(&cx, plan);
     return HONE_OK;
 }
