@@ -31,7 +31,8 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
 lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
-cli_c  := $(shell find src/media src/cli -name '*.c' 2>/dev/null)
+cli_c  := $(shell find src/cli -name '*.c' 2>/dev/null)
+media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
 ISAS_x86_64  = scalar avx2
@@ -43,12 +44,13 @@ ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
+media_o := $(media_c:%.c=$(B)/%.o)
 
 .PHONY: all help
-all: $(B)/hone $(B)/libhone.a
+all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -65,20 +67,66 @@ $(B)/libhone.a: $(lib_o)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-LIB_LIBS = -lm -ljansson -lpcre2-8 -lutf8proc
-CLI_LIBS = -ljansson -ljpeg -lpng
+# Files carried inside the program.
+EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
+            $(wildcard models/demo/goldens/*)
+$(B)/gen/embedded.inc: $(EMBEDDED) Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
+$(B)/src/cli/embedded.o: $(B)/gen/embedded.inc
+
+LIB_LIBS = -Wl,--as-needed -lm -ljansson -lpcre2-8 -lutf8proc
 $(B)/hone: $(cli_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
+
+# Pictures live apart, so that the program starts without their libraries.
+$(B)/libhone-media.so: $(media_o) $(B)/libhone.a
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
+
+$(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map -Wl,-z,defs \
+	    -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests  := $(test_c:tests/%.c=$(B)/tests/%)
+# A cross build has no cmocka: tests/support/plain.c stands in.
+TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
+TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
+$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ -lcmocka -ljansson $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIB_LIBS)
 
 quick: $(tests) $(B)/hone    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
+
+# ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+F = build/fuzz
+fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
+.PHONY: fuzz
+fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
+	@for name in $(fuzz_names); do mkdir -p $(F)/corpus/$$name; \
+	    $(F)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(F)/$$name- $(F)/corpus/$$name fuzz/seeds/$$name || exit 1; done
+
+fuzz-%:
+	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
+	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+
+# The floors that other machines run under an emulator; the engine whole.
+CROSS_FLOORS = base tensor kernels graph formats runtime
+cross: $(filter $(foreach f,$(CROSS_FLOORS),$(B)/tests/$(f)/%),$(tests))
+	@tools/run-tests.sh $^
+
+arm64:         ## cross build for AArch64, tests under qemu
+	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory CROSS=aarch64-linux-gnu- cross
+
+arm32:         ## cross build for 32-bit ARM, tests under qemu
+	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
 
 # ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
 $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
@@ -86,6 +134,9 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
 
 bench-kernels: $(B)/bench/kernels    ## every kernel as a share of this core's peak; ONLY=gemm for some
 	@$< $(ONLY)
+
+isa: $(lib_o)  ## nothing of one instruction set leaks into common code
+	@NM=$(CROSS)nm OBJDUMP=$(CROSS)objdump tools/check-isa.sh $(B) "$(ISAS)"
 
 floors:        ## no include points up or sideways
 	@awk -f tools/floors.awk $$(find src -name '*.[ch]')

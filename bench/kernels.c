@@ -54,7 +54,7 @@ static void say(const bench *b, const char *what, double seconds, double flops, 
 
 /* ---- Peaks ------------------------------------------------------------------------------------- */
 
-enum { PEAK_ROUNDS = 20000 };
+enum { PEAK_ROUNDS = 2500 };
 static double peak_flops;
 static void peak_work(void *arg) { peak_flops = ((bench *)arg)->k->peak_fma_f32(PEAK_ROUNDS); }
 

@@ -42,11 +42,11 @@ VEC void tile(const tile_args *t, int rows, int vecs)
     vf sum[8][8];
     size_t last = t->cols - (size_t)(vecs - 1) * VF_N;      /* columns of the last vector */
 
-#pragma GCC unroll 8
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         size_t n = v == vecs - 1 ? last : VF_N, j = (size_t)v * VF_N;
         vf bias = t->first && t->bias ? vf_get(t->bias + j, n) : vf_set(0);
-#pragma GCC unroll 8
+        UNROLL
         for (int r = 0; r < rows; r++) {
             if (!t->first)
                 sum[r][v] = vf_get(t->c + (size_t)r * t->ldc + j, n);
@@ -61,22 +61,22 @@ VEC void tile(const tile_args *t, int rows, int vecs)
     size_t lda = t->lda, panel = t->panel;
     for (size_t p = t->k; p > 0; p--, a++, b += NR) {
         vf bv[8];
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vecs; v++)
             bv[v] = vf_load(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N);
-#pragma GCC unroll 8
+        UNROLL
         for (int r = 0; r < rows; r++) {
             vf av = vf_set(a[(size_t)r * lda]);
-#pragma GCC unroll 8
+            UNROLL
             for (int v = 0; v < vecs; v++)
                 sum[r][v] = vf_fma(av, bv[v], sum[r][v]);
         }
     }
 
     vf lo = vf_set(t->lo), hi = vf_set(t->hi);
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vecs; v++)
             vf_put(t->c + (size_t)r * t->ldc + (size_t)v * VF_N, vf_clip(sum[r][v], lo, hi),
                    v == vecs - 1 ? last : VF_N);

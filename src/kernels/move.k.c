@@ -21,11 +21,11 @@ void K(transpose_32)(uint32_t *to, size_t ldo, const uint32_t *from, size_t ldi,
         for (; j + VF_N <= cols; j += VF_N) {
             for (size_t i = i0; i < whole; i += VF_N) {
                 vi r[VF_N];
-#pragma GCC unroll 8
+                UNROLL
                 for (size_t v = 0; v < VF_N; v++)
                     r[v] = vi_load(in + (i + v) * ldi + j);
                 vi_transpose(r);
-#pragma GCC unroll 8
+                UNROLL
                 for (size_t v = 0; v < VF_N; v++)
                     vi_store(out + (j + v) * ldo + i, r[v]);
             }

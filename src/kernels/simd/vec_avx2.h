@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VEC static inline __attribute__((always_inline, unused))
+#include "kernels/simd/inline.h"
 
 #define VF_N 8
 #define GEMM_ROWS 6          /* 6 x 2 sums, two vectors of B and one of A: 15 of 16 registers */
@@ -97,19 +97,19 @@ VEC void vi_store_8(uint8_t *p, vi v)
 VEC void vi_transpose(vi r[VF_N])
 {
     vi t[VF_N], u[VF_N];
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < 4; i++) {
         t[2 * i]     = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < 8; i += 4) {
         u[i]     = _mm256_unpacklo_epi64(t[i], t[i + 2]);
         u[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
         u[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
         u[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < 4; i++) {
         r[i]     = _mm256_permute2x128_si256(u[i], u[i + 4], 0x20);
         r[i + 4] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x31);

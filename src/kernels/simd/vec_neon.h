@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VEC static inline __attribute__((always_inline, unused))
+#include "kernels/simd/inline.h"
 
 #define VF_N 4
 #define GEMM_ROWS 8          /* 8 x 2 sums, two vectors of B and the broadcasts of A: 32 registers */

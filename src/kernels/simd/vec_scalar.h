@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VEC static inline __attribute__((always_inline, unused))
+#include "kernels/simd/inline.h"
 
 #define VF_N 1
 #define GEMM_ROWS 4          /* the tile of a matrix product: rows, vectors of columns, */
