@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sample.c: the chain, in its order; each step is one function on the candidates.
  *
- * Sorting a hundred thousand candidates for each token would cost more than small models do, so
- * candidates are put in order only as far as a step looks: quickselect, then a sort of what it chose.
+ * Touching a hundred thousand candidates in every step for each token would cost more than small models
+ * do.  So only those become candidates that the cuts known beforehand (top-k, top-n-sigma, min-p) can
+ * leave, and they are put in order only as far as a step looks: quickselect, then a sort of what it chose.
  *
  * Where the steps are defined:
  *     repeat               Keskar et al., CTRL, 2019, section 4.1 (divide, or multiply below zero)
@@ -319,15 +320,6 @@ static void softmax(hn_sampler *s)
         s->c[i].p = (float)(s->c[i].p / sum);
 }
 
-/* Over all candidates, in double: the sum of a hundred thousand small terms matters. */
-static float log_sum_exp(const hn_sampler *s)
-{
-    double sum = 0;
-    for (size_t i = 0; i < s->count; i++)
-        sum += exp((double)(s->c[i].logit - s->c[0].logit));
-    return s->c[0].logit + (float)log(sum);
-}
-
 static double entropy(const hn_sampler *s)
 {
     double h = 0;
@@ -349,20 +341,6 @@ static void drop_below(hn_sampler *s, float lowest, size_t at_least)
         }
     s->count = n;
     s->ordered = ordered;
-}
-
-/* No further below the best than n standard deviations of all logits. */
-static void top_n_sigma(hn_sampler *s)
-{
-    double mean = 0, var = 0, n = (double)s->count;
-    if (s->o.top_n_sigma == 0)
-        return;
-    for (size_t i = 0; i < s->count; i++)
-        mean += s->c[i].logit / n;
-    for (size_t i = 0; i < s->count; i++)
-        var += (s->c[i].logit - mean) * (s->c[i].logit - mean) / n;
-    order(s, 1);
-    drop_below(s, s->c[0].logit - s->o.top_n_sigma * (float)sqrt(var), 1);
 }
 
 static void top_k(hn_sampler *s)
@@ -512,17 +490,67 @@ static size_t mirostat_2(hn_sampler *s)
 
 /* ---- The chain ----------------------------------------------------------------------------- */
 
-static void gather(hn_sampler *s, const float *logits)
+/* In four strands, because each comparison waits for the last; NaN never wins. */
+static float largest(const float *logits, size_t n)
 {
-    s->count = s->ordered = 0;
-    for (size_t i = 0; i < s->vocab; i++)
-        if (logits[i] > -INFINITY)                       /* not NaN either */
-            s->c[s->count++] = (cand){ logits[i], 0, (int32_t)i };
+    float m[4] = { -INFINITY, -INFINITY, -INFINITY, -INFINITY };
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            m[k] = logits[i + k] > m[k] ? logits[i + k] : m[k];
+    for (; i < n; i++)
+        m[0] = logits[i] > m[0] ? logits[i] : m[0];
+    return fmaxf(fmaxf(m[0], m[1]), fmaxf(m[2], m[3]));
 }
 
-/* The model's own best, before anything is changed. */
-static void report_top(hn_sampler *s, float total, hn_sampled *out)
+/* In double: the sum of a hundred thousand small terms matters. */
+static float log_sum_exp(const float *logits, size_t n, float max)
 {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if (logits[i] > max - 40)                        /* the rest adds less than 1e-12 */
+            sum += expf(logits[i] - max);
+    return max + (float)log(sum);
+}
+
+static float deviation(const float *logits, size_t n)
+{
+    double sum = 0, squares = 0, count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(logits[i])) {
+            sum += logits[i];
+            squares += (double)logits[i] * logits[i];
+            count++;
+        }
+    double mean = sum / count;
+    return (float)sqrt(fmax(0, squares / count - mean * mean));
+}
+
+/* Candidates: logits of at least `lowest`, and of those only the k best (0: all).  When room for 2k
+ * is full the worse half goes, and what is left says how good one must be from then on. */
+static void gather(hn_sampler *s, const float *logits, size_t k, float lowest)
+{
+    size_t room = k && k < s->vocab / 4 ? 2 * k + 64 : s->vocab;
+    s->count = s->ordered = 0;
+    for (size_t i = 0; i < s->vocab; i++) {
+        float l = logits[i];
+        if (!(l >= lowest) || l == -INFINITY)            /* NaN goes here too */
+            continue;
+        if (s->count == room) {
+            select_best(s->c, room, k);
+            s->count = k;
+            for (size_t j = 0; j < k; j++)
+                lowest = j == 0 || s->c[j].logit < lowest ? s->c[j].logit : lowest;
+            if (l <= lowest)                             /* of equals the earlier id is better */
+                continue;
+        }
+        s->c[s->count++] = (cand){ l, 0, (int32_t)i };
+    }
+}
+
+static void report_top(hn_sampler *s, const float *logits, float total, hn_sampled *out)
+{
+    gather(s, logits, s->o.top_logprobs, -INFINITY);
     order(s, s->o.top_logprobs);
     out->top = s->top;
     out->top_count = hn_min(s->o.top_logprobs, s->count);
@@ -530,17 +558,41 @@ static void report_top(hn_sampler *s, float total, hn_sampled *out)
         s->top[i] = (hn_logprob){ s->c[i].id, s->c[i].logit - total };
 }
 
-static size_t choose(hn_sampler *s)
+/* Bias, penalties and DRY on a copy; the logits themselves when there are none. */
+static const float *adjust(hn_sampler *s, const float *logits)
 {
-    if (s->o.temperature == 0) {
-        order(s, 1);
-        return 0;
+    const hn_sample_opts *o = &s->o;
+    if (!o->bias_count && !o->penalty_window && o->dry_multiplier == 0)
+        return logits;
+    memcpy(s->logits, logits, s->vocab * sizeof *logits);
+    for (size_t i = 0; i < o->bias_count; i++)
+        if (in_vocab(s, o->bias[i].id))
+            s->logits[o->bias[i].id] += o->bias[i].add;
+    penalise(s, s->logits);
+    dry(s, s->logits);
+    return s->logits;
+}
+
+static size_t choose(hn_sampler *s, const float *logits, float max)
+{
+    const hn_sample_opts *o = &s->o;
+    float lowest = -INFINITY;
+    if (o->temperature == 0) {
+        gather(s, logits, 1, max);
+        return 0;                                        /* the first of the largest */
     }
-    if (s->o.mirostat) {
+    if (o->mirostat) {
+        gather(s, logits, 0, lowest);
         temperature(s);
-        return s->o.mirostat == 1 ? mirostat_1(s) : mirostat_2(s);
+        return o->mirostat == 1 ? mirostat_1(s) : mirostat_2(s);
     }
-    top_n_sigma(s);
+    if (o->top_n_sigma > 0)
+        lowest = max - o->top_n_sigma * deviation(logits, s->vocab);
+    bool min_p_first = o->min_p > 0 && o->keep_min == 1 && (o->top_p == 0 || o->top_p >= 1)
+                       && (o->typical_p == 0 || o->typical_p >= 1);
+    if (min_p_first)                                     /* nothing in between looks at what it drops */
+        lowest = fmaxf(lowest, max + logf(o->min_p));
+    gather(s, logits, o->top_k, lowest);
     top_k(s);
     typical(s);
     top_p(s);
@@ -552,27 +604,24 @@ static size_t choose(hn_sampler *s)
 
 hn_err hn_sampler_pick(hn_ctx *cx, hn_sampler *s, const float *logits, hn_sampled *out)
 {
-    hn_sampled r = { 0 };
-    gather(s, logits);
-    order(s, 1);
-    if (s->count == 0 || isinf(s->c[0].logit))
+    hn_sampled r = { .logprob = NAN };
+    float max = largest(logits, s->vocab), total = 0;
+    if (isinf(max))
         return hn_fail(cx, HN_EFORMAT, "sampling: the model gave no finite logit to choose by");
-    float total = log_sum_exp(s);
+    bool report = s->o.logprobs || s->o.top_logprobs;
+    if (report)
+        total = log_sum_exp(logits, s->vocab, max);
     if (s->o.top_logprobs)
-        report_top(s, total, &r);
+        report_top(s, logits, total, &r);
 
-    memcpy(s->logits, logits, s->vocab * sizeof *logits);
-    for (size_t i = 0; i < s->o.bias_count; i++)
-        if (in_vocab(s, s->o.bias[i].id))
-            s->logits[s->o.bias[i].id] += s->o.bias[i].add;
-    penalise(s, s->logits);
-    dry(s, s->logits);
-    gather(s, s->logits);
-    order(s, 1);
-    if (s->count == 0 || isinf(s->c[0].logit))
+    const float *adjusted = adjust(s, logits);
+    if (adjusted != logits)
+        max = largest(adjusted, s->vocab);
+    if (isinf(max))
         return hn_fail(cx, HN_EFORMAT, "sampling: biases leave no token to choose");
-    r.id = s->c[choose(s)].id;
-    r.logprob = logits[r.id] - total;
+    r.id = s->c[choose(s, adjusted, max)].id;
+    if (report)
+        r.logprob = logits[r.id] - total;
     *out = r;
     return HN_OK;
 }

@@ -46,14 +46,16 @@ typedef struct hn_sample_opts {
 
     const hn_bias *bias; size_t bias_count;
     uint32_t history_max;      /* tokens remembered for penalties and DRY; 0: as many as they need, 4096 for DRY */
-    uint32_t top_logprobs;     /* how many of the most probable tokens to report */
+    bool logprobs;             /* report the chosen token's log-probability */
+    uint32_t top_logprobs;     /* ... and those of this many of the most probable tokens */
 } hn_sample_opts;
 
 typedef struct hn_logprob { int32_t id; float logprob; } hn_logprob;
 
 typedef struct hn_sampled {
     int32_t id;
-    float logprob;             /* of the model's own distribution, before anything here changed it */
+    float logprob;             /* of the model's own distribution, before anything here changed it; NaN
+                                  unless asked for */
     const hn_logprob *top; size_t top_count;    /* likewise, best first; until the next call */
 } hn_sampled;
 

@@ -16,7 +16,9 @@ static void draws(const hn_sample_opts *o, const float *p, size_t n, int times, 
     for (size_t i = 0; i < n; i++)
         logits[i] = logf(p[i]);
     memset(hits, 0, n * sizeof *hits);
-    CHECK_INT(hn_sampler_new(&cx, o, n, &s), HN_OK);
+    hn_sample_opts with = *o;
+    with.logprobs = true;
+    CHECK_INT(hn_sampler_new(&cx, &with, n, &s), HN_OK);
     for (int i = 0; i < times; i++) {
         CHECK_INT(hn_sampler_pick(&cx, s, logits, &r), HN_OK);
         CHECK_NEAR(r.logprob, logf(p[r.id]), 1e-5);
@@ -157,7 +159,7 @@ TEST(mirostat_keeps_surprise_near_its_target)
         hn_sampler *s;
         hn_sampled r;
         double sum = 0;
-        hn_sample_opts o = { .temperature = 1, .mirostat = kind, .tau = 3, .eta = 0.1f, .seed = 3 };
+        hn_sample_opts o = { .temperature = 1, .logprobs = true, .mirostat = kind, .tau = 3, .eta = 0.1f, .seed = 3 };
         CHECK_INT(hn_sampler_new(&cx, &o, N, &s), HN_OK);
         for (int i = 0; i < 6000; i++) {
             CHECK_INT(hn_sampler_pick(&cx, s, logits, &r), HN_OK);
@@ -219,6 +221,29 @@ TEST(top_logprobs_are_the_best_in_order)
         }
         hn_sampler_free(s);
     }
+}
+
+/* The candidates of top-k are found in one pass; they must be those a full sort finds. */
+TEST(top_k_of_many_is_exact)
+{
+    enum { N = 4000 };
+    static float l[N];
+    static int hits[N];
+    hn_ctx cx = { 0 };
+    hn_sampler *s;
+    hn_sampled r;
+    for (uint32_t i = 0, x = 9; i < N; i++, x = x * 1664525u + 1013904223u)
+        l[i] = (float)(x >> 22) * 1e-5f;                   /* nearly flat, many ties */
+    CHECK_INT(hn_sampler_new(&cx, &(hn_sample_opts){ .temperature = 1, .top_k = 20, .top_logprobs = 20 }, N, &s), HN_OK);
+    for (int i = 0; i < 2000; i++) {
+        CHECK_INT(hn_sampler_pick(&cx, s, l, &r), HN_OK);
+        hits[r.id]++;
+    }
+    int seen = 0;
+    for (size_t i = 0; i < r.top_count; i++)
+        seen += hits[r.top[i].id];
+    CHECK_INT(seen, 2000);
+    hn_sampler_free(s);
 }
 
 TEST(what_cannot_be_sampled_is_refused)
