@@ -31,7 +31,8 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
 lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
-cli_c  := $(shell find src/media src/cli -name '*.c' 2>/dev/null)
+cli_c  := $(shell find src/cli -name '*.c' 2>/dev/null)
+media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
 ISAS_x86_64  = scalar avx2
@@ -41,9 +42,10 @@ flags_avx2 = -mavx2 -mfma -mf16c
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
+media_o := $(media_c:%.c=$(B)/%.o)
 
 .PHONY: all help
-all: $(B)/hone $(B)/libhone.a
+all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so
 
 help:          ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,18 +66,30 @@ $(B)/libhone.a: $(lib_o)
 	$(Q)$(AR) rcs $@ $^
 
 LIB_LIBS = -lm
-CLI_LIBS = -ljansson -ljpeg -lpng
+CLI_LIBS = -ljansson
+MEDIA_LIBS = -ljpeg -lpng
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+# The picture readers and their libraries, opened by the commands that read pictures.
+$(B)/libhone-media.so: $(media_o) $(B)/libhone.a
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ $(MEDIA_LIBS) $(LIB_LIBS)
+
+$(B)/libhone.so: $(lib_o) tools/libhone.map
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=tools/libhone.map \
+	    $(if $(SAN),,-Wl,-z,defs) -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests  := $(test_c:tests/%.c=$(B)/tests/%)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ -lcmocka -ljansson $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(test_libs) -lcmocka -ljansson $(LIB_LIBS)
+$(B)/tests/media/%: test_libs = $(MEDIA_LIBS)
+$(filter $(B)/tests/media/%,$(tests)): $(media_o)
+$(filter $(B)/tests/cli/%,$(tests)): $(filter-out %/main.o,$(cli_o))
 
-quick: $(tests) $(B)/hone    ## unit tests only, in seconds
+quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
 
 floors:        ## no include points up or sideways

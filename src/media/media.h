@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The media floor as one table.
+ *
+ * It lives in libhone-media.so, so that only commands which read pictures load the libraries that
+ * do.  Whoever opens that file (cli/media.c) looks up `hn_media_table` and checks `abi`. */
+#ifndef HN_MEDIA_MEDIA_H
+#define HN_MEDIA_MEDIA_H
+
+#include "media/image.h"
+#include "media/prepare.h"
+
+#define HN_MEDIA_ABI 1           /* counted up whenever this struct or what it takes changes */
+
+typedef struct hn_media {
+    unsigned abi;
+    const hn_picture *const *pictures;
+    hn_err (*open)(hn_ctx *cx, const char *path, size_t pixels_max, hn_image *out);
+    hn_err (*open_memory)(hn_ctx *cx, const void *data, size_t len, size_t pixels_max, hn_image *out);
+    hn_err (*save)(hn_ctx *cx, const hn_image *image, const char *path);
+    void (*free)(hn_ctx *cx, hn_image *image);
+    hn_err (*prepare)(hn_ctx *cx, const hn_image *image, const hn_prepare *how, hn_tensor *out,
+                      hn_placement *where);
+} hn_media;
+
+extern const hn_media hn_media_table;
+
+#endif
