@@ -40,15 +40,17 @@ ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
 flags_avx2 = -mavx2 -mfma -mf16c
 
+ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
+
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 
 .PHONY: all help
-all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so
+all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -66,31 +68,71 @@ $(B)/libhone.a: $(lib_o)
 	$(Q)$(AR) rcs $@ $^
 
 LIB_LIBS = -lm
-CLI_LIBS = -ljansson
-MEDIA_LIBS = -ljpeg -lpng
 $(B)/hone: $(cli_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
-# The picture readers and their libraries, opened by the commands that read pictures.
+# Pictures live apart, so that the program starts without their libraries.
 $(B)/libhone-media.so: $(media_o) $(B)/libhone.a
-	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ $(MEDIA_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
 
-$(B)/libhone.so: $(lib_o) tools/libhone.map
-	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=tools/libhone.map \
-	    $(if $(SAN),,-Wl,-z,defs) -o $@ $(lib_o) $(LIB_LIBS)
+$(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
+	    -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests  := $(test_c:tests/%.c=$(B)/tests/%)
+# A cross build has no cmocka: tests/support/plain.c stands in.
+TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
+TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
+$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(test_libs) -lcmocka -ljansson $(LIB_LIBS)
-$(B)/tests/media/%: test_libs = $(MEDIA_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+# The system floors are no part of the library: their tests link what they test.
+$(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
 $(filter $(B)/tests/media/%,$(tests)): $(media_o)
 $(filter $(B)/tests/cli/%,$(tests)): $(filter-out %/main.o,$(cli_o))
 
 quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
+
+# ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+F = build/fuzz
+fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
+.PHONY: fuzz
+fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
+	@for name in $(fuzz_names); do mkdir -p $(F)/corpus/$$name; \
+	    $(F)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(F)/$$name- $(F)/corpus/$$name fuzz/seeds/$$name || exit 1; done
+
+fuzz-%:
+	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
+	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+
+# The floors that other machines run under an emulator; the engine whole.
+CROSS_FLOORS = base tensor kernels graph formats runtime
+cross: $(filter $(foreach f,$(CROSS_FLOORS),$(B)/tests/$(f)/%),$(tests))
+	@tools/run-tests.sh $^
+
+arm64:         ## cross build for AArch64, tests under qemu
+	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory CROSS=aarch64-linux-gnu- cross
+
+arm32:         ## cross build for 32-bit ARM, tests under qemu
+	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
+
+# ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
+$(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+bench-kernels: $(B)/bench/kernels    ## every kernel as a share of this core's peak; ONLY=gemm for some
+	@$< $(ONLY)
+
+isa: $(lib_o)  ## nothing of one instruction set leaks into common code
+	@NM=$(CROSS)nm OBJDUMP=$(CROSS)objdump tools/check-isa.sh $(B) "$(ISAS)"
 
 floors:        ## no include points up or sideways
 	@awk -f tools/floors.awk $$(find src -name '*.[ch]')

@@ -93,7 +93,7 @@ typedef enum hone_dtype {      /* the codes of onnx.TensorProto.DataType */
     HONE_STR = 8, HONE_BOOL = 9, HONE_F16 = 10, HONE_F64 = 11, HONE_U32 = 12, HONE_U64 = 13,
     HONE_C64 = 14, HONE_C128 = 15, HONE_BF16 = 16, HONE_F8E4M3FN = 17, HONE_F8E4M3FNUZ = 18,
     HONE_F8E5M2 = 19, HONE_F8E5M2FNUZ = 20, HONE_U4 = 21, HONE_I4 = 22, HONE_F4E2M1 = 23,
-    HONE_F8E8M0 = 24, HONE_U2 = 25, HONE_I2 = 26
+    HONE_F8E8M0 = 24, HONE_U2 = 25, HONE_I2 = 26, HONE_F6E2M3 = 27, HONE_F6E3M2 = 28
 } hone_dtype;
 
 #define HONE_RANK_MAX 8

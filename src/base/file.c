@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,27 @@ bool hn_path_stays_inside(const char *path, size_t len)
         i += part + 1;
     }
     return path[len - 1] != '/';
+}
+
+hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out)
+{
+    char full[PATH_MAX], root[PATH_MAX], real[PATH_MAX];
+    int shown = len > 200 ? 200 : (int)len;
+
+    if (!hn_path_stays_inside(path, len))
+        return hn_fail(cx, HN_EREFUSED, "'%.*s' does not stay inside the folder '%.200s'", shown, path, dir);
+    int n = snprintf(full, sizeof full, "%s%.*s", dir, len > PATH_MAX ? PATH_MAX : (int)len, path);
+    if (n < 0 || (size_t)n >= sizeof full)
+        return hn_fail(cx, HN_EIO, "'%.*s': path is too long", shown, path);
+    if (!realpath(*dir ? dir : ".", root) || !realpath(full, real))
+        return hn_fail(cx, HN_EIO, "%.300s: %s", full, strerror(errno));
+
+    /* Links are resolved, then compared, and the resolved name is what is opened. */
+    size_t root_len = strlen(root);
+    if (strncmp(real, root, root_len) != 0 || (real[root_len] != '/' && root[root_len - 1] != '/'))
+        return hn_fail(cx, HN_EREFUSED, "'%.*s' leads outside the folder '%.200s' through a link", shown,
+                       path, root);
+    return hn_file_open(cx, real, out);
 }
 
 size_t hn_path_dir_len(const char *path)

@@ -21,6 +21,10 @@ hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
  * Refuses absolute paths, "..", empty names and NUL tricks; does not touch the disk. */
 bool hn_path_stays_inside(const char *path, size_t len);
 
+/* Maps the file that a file in folder `dir` (with its slash, "" for the working folder) names by
+ * `path`.  Refused with HN_EREFUSED when the path, or a symbolic link on it, leads outside. */
+hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out);
+
 /* Length of the folder part of `path` with its slash, 0 when it has none. */
 size_t hn_path_dir_len(const char *path);
 

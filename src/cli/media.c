@@ -2,40 +2,39 @@
 #include "cli/media.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define NAME "libhone-media.so"
 
+/* dlopen counts references and gives the same handle again, so nothing needs remembering here. */
+static void *open_beside(const char *dir, const char *sub)
+{
+    char path[4096 + 64];
+    snprintf(path, sizeof path, "%s%s" NAME, dir, sub);
+    return access(path, R_OK) == 0 ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+}
+
 hn_err hn_media_open(hn_ctx *cx, const hn_media **out)
 {
-    static const char *const places[] = { NAME, "../lib/hone/" NAME };
-    char program[4096], path[4096 + 64] = "";
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (len < 0)
-        return hn_fail(cx, HN_EIO, "cannot tell where this program lies: %s", strerror(errno));
-    program[len] = 0;
-    int folder = (int)(strrchr(program, '/') - program);
+    char dir[4096];
+    ssize_t len = readlink("/proc/self/exe", dir, sizeof dir - 1);
+    dir[len > 0 ? len : 0] = 0;
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        slash[1] = 0;
 
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        snprintf(path, sizeof path, "%.*s/%s", folder, program, places[i]);
-        if (access(path, R_OK) == 0)
-            break;
-        path[0] = 0;
-    }
-    if (!path[0])
-        return hn_fail(cx, HN_EIO, "pictures need %s, expected in %.*s or %.*s/../lib/hone, found in "
-                       "neither; install Hone again", NAME, folder, program, folder, program);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return hn_fail(cx, HN_EIO, "pictures cannot be read: %s", dlerror());
-    const hn_media *media = dlsym(library, "hn_media_table");
-    if (!media || media->abi != HN_MEDIA_ABI) {
-        dlclose(library);
-        return hn_fail(cx, HN_EIO, "%s belongs to another version of Hone; install Hone again", path);
-    }
-    *out = media;
+    void *lib = open_beside(dir, "");
+    if (!lib)
+        lib = open_beside(dir, "../lib/hone/");
+    const char *why = lib ? NULL : dlerror();
+    const hn_media *table = lib ? dlsym(lib, "hn_media_table") : NULL;
+    if (!table)
+        return hn_fail(cx, HN_EIO, "pictures need " NAME " beside the program or in ../lib/hone: %s",
+                       why ? why : "it is not there; `make install` puts it in place");
+    if (table->abi != HN_MEDIA_ABI)
+        return hn_fail(cx, HN_EIO, NAME " is of another version than this program; install both anew");
+    *out = table;
     return HN_OK;
 }

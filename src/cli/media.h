@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pictures, for the commands that read them. */
+/* The media floor, opened when first needed: commands without pictures never load its libraries. */
 #ifndef HN_CLI_MEDIA_H
 #define HN_CLI_MEDIA_H
 
 #include "media/media.h"
 
-/* Loads libhone-media.so, once, from beside the program or from ../lib/hone; nowhere else is looked,
- * so nobody can slip another in.  It stays until the program ends. */
+/* Finds libhone-media.so beside the program or in ../lib/hone.  The table is valid for the life of the
+ * process; later calls give the same one. */
 hn_err hn_media_open(hn_ctx *cx, const hn_media **out);
 
 #endif

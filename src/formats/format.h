@@ -8,13 +8,25 @@
 
 typedef struct hn_format hn_format;
 
+/* A node of the file that this build cannot run.  It stands in the graph as a placeholder whose
+ * infer fails, so the rest can still be looked at. */
+typedef struct hn_unsup {
+    const char *op, *domain;         /* domain "" for ONNX's own */
+    const char *node;
+    const char *why;                 /* "no such operator", or what about it is not supported */
+    struct hn_unsup *next;
+} hn_unsup;
+
 /* A model as it came from a file: the graph, and the mappings its constants point into. */
 typedef struct hn_source {
     const hn_format *format;
     hn_graph *graph;
     hn_file file;                    /* the model file; zero when opened from memory */
-    hn_file *extra; size_t extra_count;   /* external data */
+    hn_file *extra; size_t extra_count, extra_cap;   /* external data */
     size_t mapped_bytes;             /* of constants used in place */
+
+    /* In the graph's order, living in its arena.  Not empty: look, but do not run. */
+    hn_unsup *unsup; size_t unsup_count;
 } hn_source;
 
 struct hn_format {
@@ -25,15 +37,21 @@ struct hn_format {
     bool (*probe)(const uint8_t *data, size_t len, const char *extension);
 
     /* Builds src->graph from the bytes, which outlive the graph.  dir: folder for external data with
-     * its slash, NULL when opened from memory.  May add to src->extra. */
+     * its slash ("" for the working folder), NULL when opened from memory.  May add to src->extra.
+     * On failure what src already holds is the caller's to close. */
     hn_err (*read)(hn_ctx *cx, const uint8_t *data, size_t len, const char *dir, hn_source *src);
 };
 
 extern const hn_format *const hn_formats[];      /* ends with NULL */
 
-/* Opens, probes, reads, verifies, infers shapes. */
+/* Opens, probes, reads, verifies, infers shapes.  Succeeds with unsupported nodes noted; shapes
+ * behind the first of them are then unknown. */
 hn_err hn_source_open(hn_ctx *cx, const char *path, hn_source *out);
 hn_err hn_source_open_memory(hn_ctx *cx, const void *data, size_t len, hn_source *out);
 void hn_source_close(hn_ctx *cx, hn_source *s);   /* frees the graph; safe on a zeroed source */
+
+/* HN_EUNSUP naming the first unsupported node and how many others there are; HN_OK when the graph
+ * can be run.  Ask before compiling. */
+hn_err hn_source_runnable(hn_ctx *cx, const hn_source *s);
 
 #endif

@@ -41,6 +41,10 @@ hn_err hn_map_with(hn_call *c, double (*f)(double, const void *), const void *ar
     const hn_tensor *x = c->in[0];
     size_t count = hn_count(x);
     double v[CHUNK];
+    int class = hn_dtype_class(x->dtype);
+
+    if (class == HN_CLASS_S || class == HN_CLASS_C)
+        return hn_unsupported(c, "no such operation on %s", hn_dtype_name(x->dtype));
 
     for (size_t i = 0; i < count; i += CHUNK) {
         size_t n = hn_min(CHUNK, count - i);
@@ -61,7 +65,8 @@ static hn_err zip(const hn_call *c, const hn_tensor *a, const hn_tensor *b, hn_t
     size_t oa = 0, ob = 0;
     bool is_float = hn_is_float(a->dtype);
 
-    if (is_float ? !fns.f : !fns.i)
+    int class = hn_dtype_class(a->dtype);
+    if (is_float ? !fns.f : !fns.i || (class != HN_CLASS_I && class != HN_CLASS_U))
         return hn_unsupported(c, "no such operation on %s", hn_dtype_name(a->dtype));
     int64_t (*u)(uint64_t, uint64_t) = a->dtype == HN_U64 ? fns.u : NULL;
     hn_broadcast_strides(&a->shape, rank, sa);
@@ -104,16 +109,22 @@ static hn_err zip(const hn_call *c, const hn_tensor *a, const hn_tensor *b, hn_t
 
 hn_err hn_zip(hn_call *c, hn_zip_fns fns) { return zip(c, c->in[0], c->in[1], c->out[0], fns); }
 
-hn_err hn_zip_all(hn_call *c, hn_zip_fns fns)
+hn_err hn_zip_tensors(hn_call *c, const hn_tensor *a, const hn_tensor *b, hn_zip_fns fns, hn_tensor *y)
 {
-    hn_tensor *y = c->out[0];
+    return zip(c, a, b, y, fns);
+}
+
+hn_err hn_zip_all(hn_call *c, hn_zip_fns fns, hn_tensor *y)
+{
+    hn_dtype partial = hn_is_float(y->dtype) ? HN_F64 : y->dtype;    /* rounded once, at the end */
     if (c->in_count == 1) {
-        memcpy(y->data, c->in[0]->data, hn_bytes(y));
+        if (hn_bytes(y))
+            memcpy(y->data, c->in[0]->data, hn_bytes(y));
         return HN_OK;
     }
     hn_tensor sum = *c->in[0];
     for (int i = 1; i < c->in_count; i++) {
-        hn_tensor next = { .dtype = y->dtype };
+        hn_tensor next = { .dtype = i == c->in_count - 1 ? y->dtype : partial };
         HN_TRY(hn_broadcast(c, &sum.shape, &c->in[i]->shape, &next.shape));
         /* The last step writes the output; earlier ones write scratch of their own shape. */
         next.data = i == c->in_count - 1 ? y->data
@@ -124,4 +135,27 @@ hn_err hn_zip_all(hn_call *c, hn_zip_fns fns)
         sum = next;
     }
     return HN_OK;
+}
+
+static bool is_integer(const hn_tensor *t)
+{
+    int class = hn_dtype_class(t->dtype);
+    return class == HN_CLASS_I || class == HN_CLASS_U;
+}
+
+void hn_zip_known(hn_call *c, hn_known_fn f)
+{
+    int64_t v[2][HN_KNOWN_MAX], out[HN_KNOWN_MAX];
+    int n[2];
+    for (int i = 0; i < 2; i++) {
+        int rank = c->in[i]->shape.rank;
+        n[i] = rank >= 0 && rank <= 1 && is_integer(c->in[i]) ? hn_known(c, i, v[i], HN_KNOWN_MAX) : -1;
+    }
+    if (n[0] < 0 || n[1] < 0 || (n[0] != 1 && n[1] != 1 && n[0] != n[1]))
+        return;
+    int most = n[0] == 1 ? n[1] : n[0];
+    for (int j = 0; j < most; j++)
+        if (!f(c, v[0][n[0] == 1 ? 0 : j], v[1][n[1] == 1 ? 0 : j], &out[j]))
+            return;
+    hn_set_known(c, 0, out, most);
 }

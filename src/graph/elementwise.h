@@ -24,7 +24,17 @@ typedef struct hn_zip_fns {
 } hn_zip_fns;
 hn_err hn_zip(hn_call *c, hn_zip_fns fns);
 
-/* Any number of inputs, folded from the left (Sum, Max, ...). */
-hn_err hn_zip_all(hn_call *c, hn_zip_fns fns);
+/* y = f(a, b), for operators whose operands are not simply inputs 0 and 1.  The class of a chooses the
+ * function; b and y may be of any other numeric type. */
+hn_err hn_zip_tensors(hn_call *c, const hn_tensor *a, const hn_tensor *b, hn_zip_fns fns, hn_tensor *y);
+
+/* All inputs, folded from the left (Sum, Max, ...), into y, which is of their type. */
+hn_err hn_zip_all(hn_call *c, hn_zip_fns fns, hn_tensor *y);
+
+/* Shape arithmetic: what f makes of the integers known of inputs 0 and 1, of at most one dimension each.
+ * f gets a symbol where a number is only a name, and says false when it cannot answer; it must not answer
+ * with a fresh symbol unless the result is 0 or more whatever the symbols stand for. */
+typedef bool (*hn_known_fn)(hn_call *c, int64_t a, int64_t b, int64_t *out);
+void hn_zip_known(hn_call *c, hn_known_fn f);
 
 #endif

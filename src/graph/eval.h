@@ -12,9 +12,9 @@
  * come from `memory`, which the caller owns. */
 hn_err hn_eval(hn_ctx *cx, const hn_graph *g, const hn_tensor *in, hn_arena *memory, hn_tensor *out);
 
-/* Runs one node on tensors: infer, allocate outputs from `memory`, compute.  in[i] NULL: left out.
- * An out[i] with HN_NONE type and data NULL is filled. */
+/* Runs one node on tensors: infer, allocate outputs from `memory`, compute into out[out_count].
+ * in[i] NULL: left out.  scratch: holds what the operator needs until it returns; not reset here. */
 hn_err hn_eval_node(hn_ctx *cx, const hn_node *n, const hn_tensor *const *in, hn_arena *memory,
-                    hn_tensor *out);
+                    hn_arena *scratch, hn_tensor *out);
 
 #endif

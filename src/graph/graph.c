@@ -151,6 +151,17 @@ hn_err hn_graph_add_node(hn_ctx *cx, hn_graph *g, const hn_op *op, const char *n
     return HN_OK;
 }
 
+hn_err hn_graph_add_meta(hn_ctx *cx, hn_graph *g, hn_text key, hn_text text)
+{
+    const char *k = hn_arena_text(g->arena, key.ptr, key.len);
+    const char *t = hn_arena_text(g->arena, text.ptr, text.len);
+    if (!k || !t || !grow(g, &g->meta, g->meta_count, &g->meta_cap, sizeof *g->meta))
+        return hn_nomem(cx, "the model's description");
+    g->meta[g->meta_count].key = k;
+    g->meta[g->meta_count++].text = t;
+    return HN_OK;
+}
+
 int64_t hn_graph_symbol(hn_ctx *cx, hn_graph *g, const char *name)
 {
     while (g->parent)

@@ -118,16 +118,23 @@ hn_err hn_graph_add_node(hn_ctx *cx, hn_graph *g, const hn_op *op, const char *n
 int64_t hn_graph_symbol(hn_ctx *cx, hn_graph *g, const char *name);
 const char *hn_graph_symbol_name(const hn_graph *g, int64_t dim);
 
+/* Notes what the file says about itself; both are copied. */
+hn_err hn_graph_add_meta(hn_ctx *cx, hn_graph *g, hn_text key, hn_text text);
+
 /* Every use of `old` in g (and in the bodies inside it) becomes `by`. */
 void hn_graph_replace(hn_graph *g, const hn_value *old, hn_value *by);
 size_t hn_graph_uses(const hn_graph *g, const hn_value *v);   /* graph outputs count, bodies too */
 
 /* Checks what every pass must keep: order, SSA, operand counts, attributes, types. */
 hn_err hn_graph_verify(hn_ctx *cx, const hn_graph *g);
+hn_err hn_node_verify(hn_ctx *cx, const hn_node *n);    /* one node's operand counts and attributes */
 
 /* Infers types and shapes of every value, in order.  Safe to call again after a pass or after
  * input shapes were made concrete. */
 hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g);
+/* The same for the nodes from *next on, each verified already, while a graph is being built; *next ends behind the last
+ * node that could be told. */
+hn_err hn_graph_infer_from(hn_ctx *cx, hn_graph *g, size_t *next);
 
 static inline bool hn_is_const(const hn_value *v) { return v && v->t.data != NULL; }
 

@@ -55,21 +55,28 @@ static hn_err infer_node(hn_ctx *cx, hn_graph *g, const hn_node *n, hn_arena *sc
                            n->name, n->op->name, i);
         v->t.dtype = store[i].dtype;
         v->t.shape = store[i].shape;
-        v->known_count = kout[i];
+        v->known_count = hn_is_integer(v->t.dtype) ? kout[i] : -1;
         v->known = kvout[i];
     }
     return HN_OK;
 }
 
-hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g)
+hn_err hn_graph_infer_from(hn_ctx *cx, hn_graph *g, size_t *next)
 {
     hn_arena *scratch;
     HN_TRY(hn_arena_new(cx, 0, &scratch));
     hn_err e = HN_OK;
-    for (size_t i = 0; i < g->node_count && !e; i++) {
-        e = infer_node(cx, g, g->node[i], scratch);
+    while (*next < g->node_count && !e) {
+        e = infer_node(cx, g, g->node[*next], scratch);
+        *next += !e;
         hn_arena_reset(scratch);
     }
     hn_arena_free(scratch);
     return e;
+}
+
+hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g)
+{
+    size_t first = 0;
+    return hn_graph_infer_from(cx, g, &first);
 }

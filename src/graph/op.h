@@ -24,6 +24,8 @@ typedef struct hn_call {
     hn_tensor *const *out;
 
     hn_arena *scratch;            /* run: memory until the call returns; NULL during infer */
+    hn_arena *text;               /* run: memory that lives as long as the outputs, for the bytes of
+                                   * strings the operator makes; NULL during infer */
     hn_graph *graph;              /* infer: where fresh symbols come from; NULL when all is known */
 
     /* infer only: integers known ahead of the data, see hn_value.known.  Use hn_known(). */
@@ -76,7 +78,9 @@ static inline bool hn_has_in(const hn_call *c, int i) { return i < c->in_count &
 static inline bool hn_has_out(const hn_call *c, int i) { return i < c->out_count && c->out[i]; }
 
 /* The integers in input i if they are known (from data or from shape arithmetic): count, or -1.
- * Entries may be symbols: test with hn_is_symbol before arithmetic. */
+ * Entries may be symbols, which stand for numbers of 0 or more: test with hn_is_symbol before
+ * arithmetic.  HN_KNOWN_MAX is as long a list as operators follow. */
+enum { HN_KNOWN_MAX = 64 };
 int hn_known(const hn_call *c, int i, int64_t *out, int cap);
 void hn_set_known(hn_call *c, int i, const int64_t *v, int count);
 

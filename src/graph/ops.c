@@ -122,11 +122,16 @@ int hn_known(const hn_call *c, int i, int64_t *out, int cap)
     if (!hn_has_in(c, i))
         return -1;
     const hn_tensor *t = c->in[i];
+    if (!hn_is_integer(t->dtype))          /* a float's fraction would be lost on the way */
+        return -1;
     if (t->data) {
         size_t n = hn_count(t);
-        if (n > (size_t)cap || hn_dtype_class(t->dtype) == HN_CLASS_S)
+        if (n > (size_t)cap)
             return -1;
         hn_get_i64(t, 0, n, out);
+        for (size_t k = 0; k < n; k++)      /* a number that low means "as far as it goes" anyway */
+            if (hn_is_symbol(out[k]))
+                out[k] = HN_SYMBOL + HN_SYMBOLS_MAX;
         return (int)n;
     }
     if (!c->in_known || c->in_known_count[i] < 0 || c->in_known_count[i] > cap)

@@ -33,6 +33,12 @@ static hn_err check_counts(hn_ctx *cx, const hn_node *n)
     return HN_OK;
 }
 
+hn_err hn_node_verify(hn_ctx *cx, const hn_node *n)
+{
+    HN_TRY(check_counts(cx, n));
+    return check_attrs(cx, n);
+}
+
 hn_err hn_graph_verify(hn_ctx *cx, const hn_graph *g)
 {
     /* One mark per value, set once it exists: by input, by constant, by a node already passed. */
@@ -47,9 +53,7 @@ hn_err hn_graph_verify(hn_ctx *cx, const hn_graph *g)
     }
     for (size_t i = 0; i < g->node_count && !e; i++) {
         const hn_node *n = g->node[i];
-        e = check_counts(cx, n);
-        if (!e)
-            e = check_attrs(cx, n);
+        e = hn_node_verify(cx, n);
         for (int j = 0; j < n->in_count && !e; j++)
             if (n->in[j] && !made[n->in[j]->index])
                 e = hn_fail(cx, HN_EFORMAT, "node '%s' (%s): input '%s' is used before it is made",

@@ -9,12 +9,17 @@
 #ifndef HN_KERNELS_KERNELS_H
 #define HN_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/act.h"
+#include "kernels/qdot.h"
 
-/* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B. */
+/* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
+ * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
+ * and columns are split over calls. */
+#define HN_GEMM_COLS 16                 /* columns are split at multiples of this */
 typedef struct hn_gemm_f32 {
     size_t m, n, k;
     const float *a; size_t lda;         /* rows of A, in elements */
@@ -48,6 +53,9 @@ typedef struct hn_kernels {
 
 /* Tables this program was built with, plainest first; ends with NULL. */
 extern const hn_kernels *const hn_kernel_tables[];
+
+/* True when this CPU can run the table. */
+bool hn_kernels_runs(const hn_kernels *k);
 
 /* The best table this CPU runs, or the one HONE_ISA names (NULL when it names none we have). */
 const hn_kernels *hn_kernels_pick(void);

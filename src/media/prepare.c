@@ -124,7 +124,7 @@ static writer writer_of(const hn_prepare *how, hn_tensor *out)
 {
     writer w = { .how = how, .out = out, .channels = how->order == HN_ORDER_GRAY ? 1 : 3 };
     size_t wide = (size_t)how->w, high = (size_t)how->h, c = (size_t)w.channels;
-    bool first = how->layout == HN_LAYOUT_NCHW;
+    bool first = how->layout == HN_PIXELS_NCHW;
     w.c_step = first ? wide * high : 1;
     w.x_step = first ? 1 : c;
     w.y_step = first ? wide : wide * c;
@@ -173,7 +173,7 @@ static hn_err check(hn_ctx *cx, const hn_image *im, const hn_prepare *how, const
 {
     char want_text[HN_SHAPE_TEXT], found[HN_SHAPE_TEXT];
     int64_t c = how->order == HN_ORDER_GRAY ? 1 : 3;
-    hn_shape want = how->layout == HN_LAYOUT_NCHW
+    hn_shape want = how->layout == HN_PIXELS_NCHW
         ? hn_shape_of(4, (const int64_t[]){ 1, c, how->h, how->w })
         : hn_shape_of(4, (const int64_t[]){ 1, how->h, how->w, c });
 

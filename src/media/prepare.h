@@ -16,13 +16,13 @@ enum hn_fit {
 };
 
 enum hn_order { HN_ORDER_RGB, HN_ORDER_BGR, HN_ORDER_GRAY };
-enum hn_layout { HN_LAYOUT_NCHW, HN_LAYOUT_NHWC };
+enum hn_pixels { HN_PIXELS_NCHW, HN_PIXELS_NHWC };
 
 typedef struct hn_prepare {
     int w, h;
     enum hn_fit fit;
     enum hn_order order;
-    enum hn_layout layout;
+    enum hn_pixels layout;
     bool antialias;              /* when shrinking, average all pixels a result covers */
     double keep;                 /* CROP: share of the longest possible side that is kept, 0..1; 0 is 1 */
     uint8_t fill;                /* BOX: value of the bars, as a pixel */

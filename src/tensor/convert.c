@@ -21,6 +21,8 @@ static const format formats[HN_DTYPE_COUNT] = {
     [HN_F8E5M2]     = { 5, 2, 15, true, false, true },
     [HN_F8E5M2FNUZ] = { 5, 2, 16, false, true, true },
     [HN_F4E2M1]     = { 2, 1, 1, false, false, false },
+    [HN_F6E2M3]     = { 2, 3, 1, false, false, false },
+    [HN_F6E3M2]     = { 3, 2, 3, false, false, false },
 };
 
 double hn_small_to_f64(hn_dtype t, unsigned bits)
@@ -137,17 +139,23 @@ uint16_t hn_f32_to_bf16(float f)
     return (uint16_t)((v.u + 0x7FFF + (v.u >> 16 & 1)) >> 16);
 }
 
-/* Packed elements of 4 and 2 bits. */
-static unsigned get_bits(const uint8_t *p, size_t i, unsigned bits)
+/* Eight elements fill `bits` bytes exactly, so no position can overflow. */
+unsigned hn_get_packed(const void *from, size_t i, unsigned bits)
 {
-    unsigned per = 8 / bits;
-    return p[i / per] >> (i % per) * bits & ((1u << bits) - 1);
+    unsigned at = (unsigned)(i % 8) * bits, shift = at % 8;
+    const uint8_t *p = (const uint8_t *)from + i / 8 * bits + at / 8;
+    unsigned v = shift + bits > 8 ? p[0] | (unsigned)p[1] << 8 : p[0];
+    return v >> shift & ((1u << bits) - 1);
 }
 
-static void put_bits(uint8_t *p, size_t i, unsigned bits, unsigned v)
+void hn_put_packed(void *to, size_t i, unsigned bits, unsigned v)
 {
-    unsigned per = 8 / bits, shift = (unsigned)(i % per) * bits, mask = ((1u << bits) - 1) << shift;
-    p[i / per] = (uint8_t)((p[i / per] & ~mask) | (v << shift & mask));
+    unsigned at = (unsigned)(i % 8) * bits, shift = at % 8, mask = ((1u << bits) - 1) << shift;
+    uint8_t *p = (uint8_t *)to + i / 8 * bits + at / 8;
+    v <<= shift;
+    p[0] = (uint8_t)((p[0] & ~mask) | (v & mask));
+    if (shift + bits > 8)
+        p[1] = (uint8_t)((p[1] & ~(mask >> 8)) | (v & mask) >> 8);
 }
 
 static int64_t sign_extend(unsigned v, unsigned bits)
@@ -186,11 +194,13 @@ void hn_get_f64(const hn_tensor *t, size_t first, size_t count, double *out)
     case HN_F8E4M3FN: case HN_F8E4M3FNUZ: case HN_F8E5M2: case HN_F8E5M2FNUZ: case HN_F8E8M0:
         EACH(out[i] = hn_small_to_f64(t->dtype, ((const uint8_t *)t->data)[first + i]));
         break;
-    case HN_F4E2M1: EACH(out[i] = hn_small_to_f64(HN_F4E2M1, get_bits(t->data, first + i, 4))); break;
-    case HN_U4: EACH(out[i] = get_bits(t->data, first + i, 4)); break;
-    case HN_U2: EACH(out[i] = get_bits(t->data, first + i, 2)); break;
-    case HN_I4: EACH(out[i] = (double)sign_extend(get_bits(t->data, first + i, 4), 4)); break;
-    case HN_I2: EACH(out[i] = (double)sign_extend(get_bits(t->data, first + i, 2), 2)); break;
+    case HN_F4E2M1: case HN_F6E2M3: case HN_F6E3M2:
+        EACH(out[i] = hn_small_to_f64(t->dtype, hn_get_packed(t->data, first + i, hn_dtype_bits(t->dtype))));
+        break;
+    case HN_U4: EACH(out[i] = hn_get_packed(t->data, first + i, 4)); break;
+    case HN_U2: EACH(out[i] = hn_get_packed(t->data, first + i, 2)); break;
+    case HN_I4: EACH(out[i] = (double)sign_extend(hn_get_packed(t->data, first + i, 4), 4)); break;
+    case HN_I2: EACH(out[i] = (double)sign_extend(hn_get_packed(t->data, first + i, 2), 2)); break;
     default: EACH(out[i] = 0); break;
     }
 }
@@ -230,7 +240,9 @@ void hn_put_f64(hn_tensor *t, size_t first, size_t count, const double *in)
     case HN_F8E4M3FN: case HN_F8E4M3FNUZ: case HN_F8E5M2: case HN_F8E5M2FNUZ: case HN_F8E8M0:
         EACH(((uint8_t *)t->data)[first + i] = (uint8_t)hn_f64_to_small(t->dtype, in[i], true));
         break;
-    case HN_F4E2M1: EACH(put_bits(t->data, first + i, 4, hn_f64_to_small(t->dtype, in[i], true))); break;
+    case HN_F4E2M1: case HN_F6E2M3: case HN_F6E3M2:
+        EACH(hn_put_packed(t->data, first + i, hn_dtype_bits(t->dtype), hn_f64_to_small(t->dtype, in[i], true)));
+        break;
     case HN_BOOL: EACH(((uint8_t *)t->data)[first + i] = in[i] != 0); break;
     default:
         EACH(int64_t v = truncate(in[i]); hn_put_i64(t, first + i, 1, &v));
@@ -245,8 +257,12 @@ void hn_put_i64(hn_tensor *t, size_t first, size_t count, const int64_t *in)
     case HN_U16: case HN_I16: EACH(((uint16_t *)t->data)[first + i] = (uint16_t)in[i]); break;
     case HN_U32: case HN_I32: EACH(((uint32_t *)t->data)[first + i] = (uint32_t)in[i]); break;
     case HN_I64: case HN_U64: memcpy((int64_t *)t->data + first, in, count * sizeof *in); break;
-    case HN_U4: case HN_I4: EACH(put_bits(t->data, first + i, 4, (unsigned)in[i] & 15)); break;
-    case HN_U2: case HN_I2: EACH(put_bits(t->data, first + i, 2, (unsigned)in[i] & 3)); break;
-    default: EACH(double v = (double)in[i]; hn_put_f64(t, first + i, 1, &v));
+    case HN_U4: case HN_I4: EACH(hn_put_packed(t->data, first + i, 4, (unsigned)in[i] & 15)); break;
+    case HN_U2: case HN_I2: EACH(hn_put_packed(t->data, first + i, 2, (unsigned)in[i] & 3)); break;
+    case HN_F32: { float *p = (float *)t->data + first; EACH(p[i] = (float)in[i]); break; }   /* one rounding */
+    default:
+        if (!hn_is_float(t->dtype))     /* strings and complex numbers have no such value */
+            break;
+        EACH(double v = (double)in[i]; hn_put_f64(t, first + i, 1, &v));
     }
 }

@@ -2,7 +2,8 @@
 /* Small float formats: exact decode, encode with round-half-even.
  *
  * Formats: IEEE 754 binary16; bfloat16; the OCP 8-bit formats E4M3FN and E5M2 with their FNUZ
- * variants (no infinity, no negative zero, NaN is 0x80); E2M1; and E8M0 (a power of two, 0xFF is NaN). */
+ * variants (no infinity, no negative zero, NaN is 0x80); E2M1, E2M3 and E3M2 (finite
+ * values only); and E8M0 (a power of two, 0xFF is NaN). */
 #ifndef HN_TENSOR_CONVERT_H
 #define HN_TENSOR_CONVERT_H
 
@@ -23,5 +24,9 @@ double hn_small_to_f64(hn_dtype t, unsigned bits);
 /* saturate: values past the largest finite become that value, otherwise infinity or NaN,
  * whichever the format has (ONNX Cast's attribute of that name). */
 unsigned hn_f64_to_small(hn_dtype t, double v, bool saturate);
+
+/* One element of a type under 8 bits, as raw bits. */
+unsigned hn_get_packed(const void *p, size_t i, unsigned bits);
+void hn_put_packed(void *p, size_t i, unsigned bits, unsigned v);
 
 #endif

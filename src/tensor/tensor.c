@@ -58,7 +58,7 @@ size_t hn_dtype_bytes(hn_dtype t, size_t count)
     unsigned bits = types[t].bits;
     if (bits >= 8)
         return hn_mul(count, bits / 8);
-    return hn_ceil_div(count, bits ? 8 / bits : 1);
+    return hn_add(hn_mul(count / 8, bits), hn_ceil_div(count % 8 * bits, 8));
 }
 
 bool hn_shape_known(const hn_shape *s)

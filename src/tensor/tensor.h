@@ -37,6 +37,10 @@ const char *hn_dtype_name(hn_dtype t);            /* "f32"; "none" for HN_NONE *
 unsigned hn_dtype_bits(hn_dtype t);
 int hn_dtype_class(hn_dtype t);                   /* HN_CLASS_* */
 static inline bool hn_is_float(hn_dtype t) { return hn_dtype_class(t) == HN_CLASS_F; }
+static inline bool hn_is_integer(hn_dtype t)     /* bool too */
+{
+    return hn_dtype_class(t) == HN_CLASS_I || hn_dtype_class(t) == HN_CLASS_U;
+}
 hn_dtype hn_dtype_from_onnx(int64_t code);        /* HN_NONE when unknown */
 int hn_dtype_to_onnx(hn_dtype t);
 hn_dtype hn_dtype_from_name(const char *name);    /* HN_NONE when unknown */

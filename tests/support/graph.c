@@ -24,7 +24,7 @@ hn_err hn_test_op(hn_op_test *t, const char *domain, const char *name, const hn_
     for (int i = 0; i < out_count; i++)
         HN_TRY(hn_graph_add_value(&t->cx, t->g, "", &outs[i]));
     HN_TRY(hn_graph_add_node(&t->cx, t->g, op, "test", ins, in_count, outs, out_count, attr, attr_count, &n));
-    return hn_eval_node(&t->cx, n, data, t->memory, t->out);
+    return hn_eval_node(&t->cx, n, data, t->memory, t->memory, t->out);
 }
 
 void hn_test_done(hn_op_test *t)

@@ -3,7 +3,8 @@
  *
  *     TEST(arena_refuses_past_its_limit) { CHECK(...); }
  *
- * Tests register themselves; tests/support/main.c runs them with cmocka. */
+ * Tests register themselves; tests/support/main.c runs them with cmocka,
+ * or with plain.c where that is not installed. */
 #ifndef HN_TEST_H
 #define HN_TEST_H
 
@@ -13,7 +14,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef HN_NO_CMOCKA
+#include "tests/support/plain.h"
+#else
 #include <cmocka.h>
+#endif
 
 typedef struct hn_test { const char *name; void (*run)(void **state); struct hn_test *next; } hn_test;
 void hn_test_register(hn_test *t);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stands behind hone.h: private to the library and, for commands that look deeper, the program. */
+#ifndef HN_API_API_H
+#define HN_API_API_H
+
+#include <pthread.h>
+
+#include "formats/format.h"
+#include "hone.h"
+#include "runtime/session.h"
+
+struct hone_ctx {
+    hn_env env;
+    unsigned threads;
+};
+
+/* A plan some sessions share: the key is the shapes of all inputs. */
+typedef struct hn_shared_plan {
+    struct hn_shared_plan *next;
+    hn_plan *plan;
+    hn_shape *in_shape;
+    unsigned threads;
+    unsigned users;
+} hn_shared_plan;
+
+struct hone_model {
+    hone_ctx *ctx;
+    hn_source source;
+    bool no_optimize;
+    pthread_mutex_t lock;               /* guards plans and their counts */
+    hn_shared_plan *plans;
+};
+
+struct hone_session {
+    hone_model *model;
+    hn_shared_plan *shared;
+    hn_session *run;
+    hn_shape *in_shape;                 /* what the caller wants; the plan follows at the next run */
+    const void **in;                    /* bound buffers */
+    size_t *in_bytes;
+    void **out;
+    size_t *out_bytes;
+    unsigned threads;
+    bool stale;                         /* shapes changed since the plan was made */
+};
+
+/* The status and message of an internal failure, in the caller's terms. */
+hone_status hn_api_fail(hone_error *err, hn_err e, const hn_ctx *cx);
+
+/* Concrete shapes for every graph input: sizes named in `dims`, 1 for other open dimensions. */
+hn_err hn_api_shapes(hn_ctx *cx, const hn_graph *g, const hone_dim *dims, size_t dim_count, hn_shape *out);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/process.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+size_t hn_private_bytes(void)
+{
+    FILE *f = fopen("/proc/self/smaps_rollup", "re");
+    char line[256];
+    unsigned long long kib, sum = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "Private_", 8) == 0 && sscanf(line, "%*s %llu", &kib) == 1)
+            sum += kib;
+    if (f)
+        fclose(f);
+    return (size_t)sum * 1024;
+}
+
+size_t hn_peak_resident_bytes(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (size_t)u.ru_maxrss * 1024 : 0;
+}

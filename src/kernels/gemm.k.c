@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix product: C[m,n] = act(A[m,k] * B[k,n] + bias + add).
+ *
+ * B is packed in panels of NR columns, each [k, NR] and contiguous; A is read where it lies.  The
+ * work is cut so that the innermost loop finds its operands near:
+ *
+ *     rows of A in blocks of MC      a block of A, MC x KC, stays in the second cache
+ *       k in blocks of KC            a panel of B, KC x NR, stays in the first
+ *         groups of columns
+ *           tiles of rows            rows x vecs running sums, in registers
+ *
+ * Every element is one chain: it starts from bias + add and takes its k products in order.  Between
+ * blocks of k the sum waits in C, where a float loses nothing.  So an element's bits do not depend
+ * on m, on its neighbours, on how threads split rows or columns, nor on the tile it fell into.
+ *
+ * A, B and C need no alignment (64 bytes for B is best).  C may not overlap A or B; `add` may be C
+ * itself with the same row stride.  Scalar results differ where the machine has no fused multiply-add:
+ * two roundings for each product instead of one. */
+#include "kernels/isa.h"
+
+#define NR (GEMM_VECS * VF_N)
+
+enum { MC = 120, KC = 256 };
+
+_Static_assert(HN_GEMM_COLS % NR == 0, "columns split at whole panels");
+
+typedef struct tile_args {
+    const float *a; size_t lda;
+    const float *b; size_t panel;       /* floats from one panel of B to the next */
+    float *c; size_t ldc;
+    size_t k, cols;                     /* cols: of C, may end inside the last vector */
+    int first;                          /* start from bias and add; otherwise from what C holds */
+    const float *bias;
+    const float *add; size_t ld_add;
+    float lo, hi;                       /* clip before storing */
+} tile_args;
+
+/* Sums of `rows` rows by `vecs` vectors of columns, which may span panels.  Both are constants in
+ * every caller: the loops unroll and the sums live in registers. */
+VEC void tile(const tile_args *t, int rows, int vecs)
+{
+    vf sum[8][8];
+    size_t last = t->cols - (size_t)(vecs - 1) * VF_N;      /* columns of the last vector */
+
+    UNROLL
+    for (int v = 0; v < vecs; v++) {
+        size_t n = v == vecs - 1 ? last : VF_N, j = (size_t)v * VF_N;
+        vf bias = t->first && t->bias ? vf_get(t->bias + j, n) : vf_set(0);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            if (!t->first)
+                sum[r][v] = vf_get(t->c + (size_t)r * t->ldc + j, n);
+            else if (t->add)
+                sum[r][v] = vf_add(bias, vf_get(t->add + (size_t)r * t->ld_add + j, n));
+            else
+                sum[r][v] = bias;
+        }
+    }
+
+    const float *a = t->a, *b = t->b;
+    size_t lda = t->lda, panel = t->panel;
+    for (size_t p = t->k; p > 0; p--, a++, b += NR) {
+        vf bv[8];
+        UNROLL
+        for (int v = 0; v < vecs; v++)
+            bv[v] = vf_load(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vf av = vf_set(a[(size_t)r * lda]);
+            UNROLL
+            for (int v = 0; v < vecs; v++)
+                sum[r][v] = vf_fma(av, bv[v], sum[r][v]);
+        }
+    }
+
+    vf lo = vf_set(t->lo), hi = vf_set(t->hi);
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < vecs; v++)
+            vf_put(t->c + (size_t)r * t->ldc + (size_t)v * VF_N, vf_clip(sum[r][v], lo, hi),
+                   v == vecs - 1 ? last : VF_N);
+}
+
+/* One function per shape of tile; shapes the registers cannot hold are empty and never picked. */
+#define TILE(r, v) static void tile_##r##_##v(const tile_args *t) { if (r * v <= GEMM_ACCS) tile(t, r, v); }
+#define TILES(X) X(1, 1) X(1, 2) X(1, 4) X(1, 8) X(2, 1) X(2, 2) X(2, 4) X(2, 8) X(3, 1) X(3, 2) X(3, 4) X(3, 8) \
+                 X(4, 1) X(4, 2) X(4, 4) X(4, 8) X(5, 1) X(5, 2) X(5, 4) X(5, 8) X(6, 1) X(6, 2) X(6, 4) X(6, 8) \
+                 X(7, 1) X(7, 2) X(7, 4) X(7, 8) X(8, 1) X(8, 2) X(8, 4) X(8, 8)
+TILES(TILE)
+#define ENTRY(r, v) tile_##r##_##v,
+static void (*const tiles[8 * 4])(const tile_args *) = { TILES(ENTRY) };
+
+/* The widest tile of `rows` rows for `cols` columns: 8, 4, 2 or 1 vectors, as its logarithm.
+ * Few rows take several panels at once, or each sum would wait on itself. */
+static int width(size_t rows, size_t cols)
+{
+    int w = 3;
+    while (w > 0 && (rows << w > GEMM_ACCS || cols <= VF_N * ((size_t)1 << w) - VF_N))
+        w--;
+    return w;
+}
+
+/* `count` rows from row `first`, `rows` at a time, over all columns and one block of k. */
+static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows, size_t k0, size_t k1)
+{
+    tile_args t = {
+        .lda = g->lda, .panel = g->k * NR, .ldc = g->ldc, .k = k1 - k0, .first = k0 == 0, .ld_add = g->ld_add,
+    };
+    act_bounds(k1 == g->k ? g->act : (hn_act){ HN_ACT_NONE, 0, 0 }, &t.lo, &t.hi);
+
+    for (size_t j = 0, cols; j < g->n; j += cols) {
+        int w = width(rows, g->n - j);
+        size_t wide = VF_N * ((size_t)1 << w);
+        cols = g->n - j < wide ? g->n - j : wide;
+        t.cols = cols;
+        t.b = g->b + j / NR * t.panel + k0 * NR + j % NR;
+        t.bias = g->bias ? g->bias + j : NULL;
+        for (size_t i = first; i < first + count; i += rows) {
+            t.a = g->a + i * g->lda + k0;
+            t.c = g->c + i * g->ldc + j;
+            t.add = g->add ? g->add + i * g->ld_add + j : NULL;
+            tiles[(rows - 1) * 4 + (size_t)w](&t);
+        }
+    }
+}
+
+void K(gemm_f32)(const hn_gemm_f32 *g)
+{
+    float lo, hi;
+    int clip = act_bounds(g->act, &lo, &hi);
+
+    for (size_t i = 0, block; i < g->m; i += block) {
+        block = g->m - i < MC ? g->m - i : MC;
+        /* Even tiles: 8 rows are 4 + 4, not 6 + 2. */
+        size_t tall = (block + GEMM_ROWS - 1) / GEMM_ROWS, rows = (block + tall - 1) / tall;
+        size_t whole = block / rows * rows;
+        size_t k0 = 0, k1;
+        do {
+            k1 = g->k - k0 < KC ? g->k : k0 + KC;
+            strip(g, i, whole, rows, k0, k1);
+            if (whole < block)
+                strip(g, i + whole, block - whole, block - whole, k0, k1);
+            k0 = k1;
+        } while (k0 < g->k);
+        for (size_t r = i; !clip && r < i + block; r++)
+            K(act_f32)(g->c + r * g->ldc, g->c + r * g->ldc, g->n, g->act);
+    }
+}
+
+size_t K(pack_b_f32_size)(size_t k, size_t n) { return (n + NR - 1) / NR * NR * k; }
+
+/* Columns past n in the last panel are zeros, so tiles may load whole vectors. */
+void K(pack_b_f32)(float *out, const float *b, size_t ldb, size_t k, size_t n, int transposed)
+{
+    for (size_t j = 0; j < n; j += NR, out += k * NR) {
+        size_t cols = n - j < NR ? n - j : NR;
+        if (cols < NR)
+            memset(out, 0, k * NR * sizeof *out);
+        if (transposed) {
+            K(transpose_32)((uint32_t *)out, NR, (const uint32_t *)(b + j * ldb), ldb, cols, k);
+            continue;
+        }
+        for (size_t p = 0; p < k; p++)
+            for (size_t v = 0; v < cols; v += VF_N)
+                vf_put(out + p * NR + v, vf_get(b + p * ldb + j + v, cols - v), cols - v);
+    }
+}

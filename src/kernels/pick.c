@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which table: the Makefile says what was built (HN_ISAS(X), plainest first), the CPU what it runs. */
+#include "kernels/kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined __x86_64__ || defined __i386__
+#include <cpuid.h>
+#endif
+
+#define X(isa) extern const hn_kernels hn_kernel_table_##isa;
+HN_ISAS(X)
+#undef X
+
+const hn_kernels *const hn_kernel_tables[] = {
+#define X(isa) &hn_kernel_table_##isa,
+    HN_ISAS(X)
+#undef X
+    NULL
+};
+
+bool hn_kernels_runs(const hn_kernels *k)
+{
+#if defined __x86_64__ || defined __i386__
+    if (strcmp(k->isa, "avx2") == 0) {
+        unsigned a, b, c = 0, d;
+        __builtin_cpu_init();
+        /* f16c by hand: not every compiler's builtin knows the word. */
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+    }
+#endif
+    (void)k;
+    return true;                 /* scalar; neon is part of every AArch64 */
+}
+
+const hn_kernels *hn_kernels_pick(void)
+{
+    const char *want = getenv("HONE_ISA");
+    const hn_kernels *best = NULL;
+
+    for (size_t i = 0; hn_kernel_tables[i]; i++)
+        if ((!want || strcmp(want, hn_kernel_tables[i]->isa) == 0) && hn_kernels_runs(hn_kernel_tables[i]))
+            best = hn_kernel_tables[i];
+    return best;
+}
+
+const hn_kernels *hn_kernels_scalar(void) { return hn_kernel_tables[0]; }

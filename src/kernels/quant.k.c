@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Floats to 8-bit integers and back, by ONNX's rule, bit for bit the same everywhere.
+ *
+ * in and out may not overlap; no alignment.  |zero| <= 2^22, so that the bounds below are exact. */
+#include "kernels/isa.h"
+
+/* saturate(round_half_even(x / scale) + zero).  A true division: times the reciprocal would land on
+ * the other side of a half now and then.  Saturating before rounding is the same and keeps the
+ * conversion to integers in range. */
+VEC vi quantize(vf x, vf scale, vf lo, vf hi, vi zero)
+{
+    vf q = vf_div(x, scale);
+    q = vf_sel(vf_isnan(q), vf_set(0), q);
+    return vi_add(vf_int(vf_round(vf_clip(q, lo, hi))), zero);
+}
+
+VEC void quantize_all(uint8_t *out, const float *in, size_t n, float scale, int zero, int least, int most)
+{
+    vf sv = vf_set(scale), lo = vf_set((float)(least - zero)), hi = vf_set((float)(most - zero));
+    vi zv = vi_set(zero);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N)
+        vi_store_8(out + i, quantize(vf_load(in + i), sv, lo, hi, zv));
+    if (i < n) {
+        uint8_t rest[VF_N];
+        vi_store_8(rest, quantize(vf_load_n(in + i, n - i), sv, lo, hi, zv));
+        memcpy(out + i, rest, n - i);
+    }
+}
+
+void K(quantize_u8)(uint8_t *out, const float *in, size_t n, float scale, int zero)
+{
+    quantize_all(out, in, n, scale, zero, 0, 255);
+}
+
+void K(quantize_i8)(int8_t *out, const float *in, size_t n, float scale, int zero)
+{
+    quantize_all((uint8_t *)out, in, n, scale, zero, -128, 127);
+}
+
+/* (q - zero) * scale: the difference is exact, the product rounds once. */
+void K(dequantize_u8)(float *out, const uint8_t *in, size_t n, float scale, int zero)
+{
+    vf sv = vf_set(scale);
+    vi zv = vi_set(zero);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N)
+        vf_store(out + i, vf_mul(vi_float(vi_sub(vi_load_u8(in + i), zv)), sv));
+    for (; i < n; i++)
+        out[i] = (float)(in[i] - zero) * scale;
+}
+
+void K(dequantize_i8)(float *out, const int8_t *in, size_t n, float scale, int zero)
+{
+    vf sv = vf_set(scale);
+    vi zv = vi_set(zero);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N)
+        vf_store(out + i, vf_mul(vi_float(vi_sub(vi_load_i8(in + i), zv)), sv));
+    for (; i < n; i++)
+        out[i] = (float)(in[i] - zero) * scale;
+}

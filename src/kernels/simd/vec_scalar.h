@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of one: plain C, the twin every other instruction set is checked against.
+ *
+ * The names below are the whole vocabulary of a kernel; vec_avx2.h and vec_neon.h have the same:
+ *
+ *     vf, vi, vm       VF_N floats, VF_N 32-bit integers, one truth per lane
+ *     vf_load_n(p, n)  the first n <= VF_N lanes, zero in the rest; touches nothing past p[n - 1]
+ *     vf_min(a, b)     a < b ? a : b, so b when either is NaN; max likewise
+ *     vf_fma(a, b, c)  a * b + c, rounded once where the machine can, twice here when it cannot
+ *     vf_sum, vf_top   all lanes to one number, in a fixed order
+ *
+ * Pointers need only the alignment of their element. */
+#ifndef HN_SIMD_VEC_H
+#define HN_SIMD_VEC_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/simd/inline.h"
+
+#define VF_N 1
+#define GEMM_ROWS 4          /* the tile of a matrix product: rows, vectors of columns, */
+#define GEMM_VECS 4
+#define GEMM_ACCS 16         /* and running sums the registers hold */
+
+typedef float vf;
+typedef int32_t vi;
+typedef int vm;
+
+VEC vf vf_set(float x) { return x; }
+VEC vf vf_load(const float *p) { return *p; }
+VEC void vf_store(float *p, vf v) { *p = v; }
+VEC vf vf_load_n(const float *p, size_t n) { return n ? *p : 0; }
+VEC void vf_store_n(float *p, vf v, size_t n) { if (n) *p = v; }
+
+VEC vf vf_add(vf a, vf b) { return a + b; }
+VEC vf vf_sub(vf a, vf b) { return a - b; }
+VEC vf vf_mul(vf a, vf b) { return a * b; }
+VEC vf vf_div(vf a, vf b) { return a / b; }
+VEC vf vf_sqrt(vf a) { return sqrtf(a); }
+VEC vf vf_min(vf a, vf b) { return a < b ? a : b; }
+VEC vf vf_max(vf a, vf b) { return a > b ? a : b; }
+#ifdef __FP_FAST_FMAF
+VEC vf vf_fma(vf a, vf b, vf c) { return __builtin_fmaf(a, b, c); }
+#else
+VEC vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+#endif
+VEC vf vf_neg(vf a) { return -a; }
+VEC vf vf_abs(vf a) { return fabsf(a); }
+VEC vf vf_copysign(vf size, vf sign) { return copysignf(size, sign); }
+VEC vf vf_round(vf a) { return rintf(a); }               /* half to even */
+
+VEC vm vf_lt(vf a, vf b) { return a < b; }
+VEC vm vf_isnan(vf a) { return a != a; }
+VEC vm vm_or(vm a, vm b) { return a | b; }
+VEC int vm_any(vm a) { return a; }
+VEC vf vf_sel(vm m, vf a, vf b) { return m ? a : b; }    /* m ? a : b */
+
+VEC float vf_sum(vf a) { return a; }
+VEC float vf_top(vf a) { return a; }                     /* largest lane; lanes hold no NaN */
+
+VEC vi vi_set(int32_t x) { return x; }
+VEC vi vi_load(const uint32_t *p) { vi v; memcpy(&v, p, sizeof v); return v; }
+VEC void vi_store(uint32_t *p, vi v) { memcpy(p, &v, sizeof v); }
+VEC vi vi_add(vi a, vi b) { return a + b; }
+VEC vi vi_sub(vi a, vi b) { return a - b; }
+VEC vi vi_half(vi a) { return a >> 1; }                  /* towards minus infinity */
+VEC vf vi_float(vi a) { return (float)a; }
+VEC vi vf_int(vf a) { return a == a ? (vi)rintf(a) : 0; }     /* |a| < 2^31; any value for NaN */
+
+/* 2^k for -126 <= k <= 127, straight from its bits. */
+VEC vf vf_pow2(vi k)
+{
+    uint32_t bits = (uint32_t)(k + 127) << 23;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+VEC vi vi_load_u8(const uint8_t *p) { return *p; }
+VEC vi vi_load_i8(const int8_t *p) { return *p; }
+VEC void vi_store_8(uint8_t *p, vi v) { *p = (uint8_t)v; }    /* the low byte of each lane */
+
+VEC void vi_transpose(vi r[VF_N]) { (void)r; }           /* VF_N rows become VF_N columns */
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Implementations: the fast ways to run a node, one descriptor each, listed in impls.def.
+ *
+ * Compiling a plan offers each node to the list in order; the first that accepts runs it.  A node
+ * nobody accepts runs through its operator's own plain code, so everything eval runs, a plan runs.
+ *
+ * Layouts.  A tensor of rank 3 or more lies either plain (row-major as its shape says) or
+ * channels-last: N, spatial, C in memory under the same logical shape N, C, spatial.  An
+ * implementation says what it wants; the plan inserts reorders, and none where both layouts are
+ * the same bytes. */
+#ifndef HN_RUNTIME_IMPL_H
+#define HN_RUNTIME_IMPL_H
+
+#include "base/pool.h"
+#include "graph/op.h"
+#include "kernels/kernels.h"
+
+typedef enum hn_layout { HN_PLAIN, HN_CHANNELS_LAST } hn_layout;
+
+typedef enum hn_layout_rule {
+    HN_RULE_PLAIN,       /* all operands plain */
+    HN_RULE_CL,          /* operand 0 and all outputs channels-last; constants plain */
+    HN_RULE_FOLLOW,      /* any, as long as all operands agree: element by element */
+} hn_layout_rule;
+
+/* What an implementation sees while a plan is compiled.  Shapes are concrete; data only for
+ * constants. */
+typedef struct hn_prep {
+    hn_ctx *cx;
+    const hn_node *node;
+    const hn_kernels *k;
+    unsigned threads;
+    int in_count, out_count;
+    const hn_tensor *const *in;           /* NULL: left out */
+    const hn_tensor *const *out;
+    hn_layout layout;                     /* of operands that follow the rule */
+
+    /* prepare fills: */
+    hn_arena *arena;                      /* lives as long as the plan */
+    void *state;                          /* given back to run */
+    size_t scratch_bytes;                 /* per worker, aligned to 64 */
+    struct hn_packs *packs;
+} hn_prep;
+
+/* What it sees at run time. */
+typedef struct hn_run {
+    hn_ctx *cx;
+    const hn_node *node;
+    const hn_kernels *k;
+    const hn_tensor *const *in;
+    hn_tensor *const *out;
+    hn_layout layout;
+    const void *state;
+    hn_pool *pool;
+    char *scratch;                        /* worker w's part begins at w * scratch_stride */
+    size_t scratch_stride;
+    hn_arena *eval_scratch;               /* for operators' own code */
+    hn_arena *text;                       /* bytes of strings it makes: until the next run */
+} hn_run;
+
+typedef struct hn_impl {
+    const char *name;                     /* stable: "conv.gemm.f32" */
+    hn_layout_rule rule;
+    unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
+    bool (*accepts)(const hn_prep *p);
+    hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */
+    hn_err (*run)(const hn_run *r);
+} hn_impl;
+
+extern const hn_impl *const hn_impls[];   /* in order of preference; ends with NULL */
+extern const hn_impl hn_impl_eval;        /* the operator's own code; accepts everything */
+extern const hn_impl hn_impl_reorder;     /* plain to channels-last or back; what the plan inserts */
+
+/* Memory for packed weights, aligned to 64 bytes, counted in the plan's figures, zero-filled.
+ * NULL while only measuring (hn_prep_measuring) and when out of memory. */
+void *hn_prep_pack(hn_prep *p, size_t bytes);
+bool hn_prep_measuring(const hn_prep *p);
+
+/* Small helpers for accepts. */
+hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */
+bool hn_prep_f32(const hn_prep *p);       /* every operand and output is f32 */
+bool hn_op_is(const hn_node *n, const char *name);      /* an ONNX operator of that name */
+
+/* Physical dimensions of a tensor under a layout: channels-last moves dim 1 to the end. */
+hn_shape hn_physical(const hn_shape *s, hn_layout layout);
+
+/* Runs work over `pieces`, through the pool. */
+static inline void hn_parallel(const hn_run *r, size_t pieces,
+                               void (*work)(void *, size_t, unsigned), void *arg)
+{
+    hn_pool_run(r->pool, pieces, work, arg);
+}
+
+#endif
