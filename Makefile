@@ -71,6 +71,10 @@ LIB_LIBS = -lm
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
+$(B)/libhone-media.a: $(media_o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 # Pictures live apart, so that the program starts without their libraries.
 $(B)/libhone-media.so: $(media_o) $(B)/libhone.a
 	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
@@ -91,7 +95,7 @@ $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
 $(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
-$(filter $(B)/tests/media/%,$(tests)): $(media_o)
+$(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
 $(filter $(B)/tests/cli/%,$(tests)): $(filter-out %/main.o,$(cli_o))
 
 quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
@@ -110,8 +114,9 @@ fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 
 fuzz-%:
 	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
-	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
-	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+	    $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o \
+	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator; the engine whole.
 CROSS_FLOORS = base tensor kernels graph formats runtime
