@@ -47,7 +47,7 @@ lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 
-.PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean
+.PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
 all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
@@ -110,6 +110,13 @@ $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
 	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
 
+# ---- Examples: examples/<name>.c against the shared library, as a user builds them --------
+examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
+examples: $(examples)   ## the example programs
+$(B)/examples/%: examples/%.c $(B)/libhone.so.$(SOVERSION)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(CFLAGS) -std=c11 $(WARN) -Iinclude -o $@ $< $(B)/libhone.so.$(SOVERSION) '-Wl,-rpath,$$ORIGIN/..'
+
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
@@ -131,6 +138,8 @@ quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in second
 # What threads meet in, for the thread sanitizer.
 threads: $(filter $(B)/tests/base/pool $(B)/tests/runtime/% $(B)/tests/api/%,$(tests))
 	@tools/run-tests.sh $^
+cli-tests: $(B)/hone $(B)/libhone-media.so $(examples)   ## commands against tests/cli/*.test
+	@tools/cli-tests.sh $(B) tests/cli/*.test
 
 # ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
 FUZZ_SECONDS ?= 60
