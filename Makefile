@@ -126,11 +126,10 @@ TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
 $(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
 $(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
 $(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
-$(filter $(B)/tests/cli/%,$(tests)): $(filter-out %/main.o,$(cli_o))
 
 quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
