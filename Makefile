@@ -98,12 +98,16 @@ LIB_LIBS = -Wl,--as-needed -lm -ljansson -lpcre2-8 -lutf8proc
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
+$(B)/libhone-media.a: $(media_o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 # Pictures live apart, so that the program starts without their libraries.
 $(B)/libhone-media.so: $(media_o) $(B)/libhone.a
-	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
 
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
-	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map -Wl,-z,defs \
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- Examples: examples/<name>.c against the shared library, as a user builds them --------
@@ -122,9 +126,12 @@ TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
 $(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+# The system floors are no part of the library: their tests link what they test.
+$(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
+$(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
 
-quick: $(tests) $(B)/hone    ## unit tests only, in seconds
+quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
 
 # What threads meet in, for the thread sanitizer.
@@ -144,8 +151,9 @@ fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 
 fuzz-%:
 	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
-	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
-	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+	    $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o \
+	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
 # libm alone, so nothing else has to be there for them.
