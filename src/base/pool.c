@@ -13,11 +13,14 @@
  * steps of a plan, far shorter than anything a power meter sees. */
 #define SPIN_NS 20000u
 
+typedef struct start { hn_pool *pool; unsigned index; } start;      /* what a worker is told */
+
 struct hn_pool {
     hn_ctx cx;
     unsigned threads;
     unsigned started;             /* workers running, threads - 1 unless creation failed */
     pthread_t *worker;
+    start *start;                 /* beside each worker */
     pthread_mutex_t busy;         /* held by the caller whose job runs */
 
     pthread_mutex_t lock;         /* guards sleepers, quit and the condition */
@@ -29,11 +32,10 @@ struct hn_pool {
     atomic_uint running;          /* workers that have not finished the current job */
     atomic_size_t next;           /* next unclaimed piece */
     size_t pieces;
+    unsigned limit;               /* workers below this number take part in the current job */
     void (*work)(void *, size_t, unsigned);
     void *arg;
 };
-
-struct start { hn_pool *pool; unsigned index; };
 
 static inline void pause_cpu(void)
 {
@@ -78,14 +80,14 @@ static bool wait_for_job(hn_pool *p, unsigned seen)
 
 static void *worker_main(void *arg)
 {
-    struct start *s = arg;
+    const start *s = arg;
     hn_pool *p = s->pool;
     unsigned index = s->index, seen = 0;
 
-    hn_free(&p->cx, s);
     while (wait_for_job(p, seen)) {
         seen = atomic_load(&p->epoch);
-        claim(p, index);
+        if (index < p->limit)
+            claim(p, index);
         atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
     }
     return NULL;
@@ -110,20 +112,17 @@ hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out)
     p->cx.env = cx ? cx->env : NULL;
     p->threads = threads;
     p->worker = hn_calloc(cx, threads, sizeof *p->worker);
+    p->start = hn_calloc(cx, threads, sizeof *p->start);
     pthread_mutex_init(&p->busy, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
 
-    bool ok = p->worker != NULL;
+    bool ok = p->worker && p->start;
     while (ok && p->started + 1 < threads) {
-        struct start *s = hn_alloc(cx, sizeof *s);
-        if (s)
-            *s = (struct start){ p, p->started + 1 };
-        ok = s && pthread_create(&p->worker[p->started], NULL, worker_main, s) == 0;
-        if (ok)
-            p->started++;
-        else
-            hn_free(cx, s);
+        start *s = &p->start[p->started];
+        *s = (start){ p, p->started + 1 };
+        ok = pthread_create(&p->worker[p->started], NULL, worker_main, s) == 0;
+        p->started += ok;
     }
     if (!ok) {
         hn_pool_free(p);
@@ -148,19 +147,21 @@ void hn_pool_free(hn_pool *p)
     pthread_cond_destroy(&p->wake);
     hn_ctx cx = p->cx;
     hn_free(&cx, p->worker);
+    hn_free(&cx, p->start);
     hn_free(&cx, p);
 }
 
 unsigned hn_pool_threads(const hn_pool *p) { return p ? p->threads : 1; }
 
-void hn_pool_run(hn_pool *p, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
+void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
 {
-    if (!p || pieces < 2 || p->started == 0 || pthread_mutex_trylock(&p->busy) != 0) {
+    if (!p || pieces < 2 || p->started == 0 || threads == 1 || pthread_mutex_trylock(&p->busy) != 0) {
         for (size_t i = 0; i < pieces; i++)
             work(arg, i, 0);
         return;
     }
     p->pieces = pieces;
+    p->limit = threads ? threads : p->threads;
     p->work = work;
     p->arg = arg;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);

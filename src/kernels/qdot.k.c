@@ -351,7 +351,7 @@ static const float *piece(hn_qtype t, const uint8_t *w, size_t at, size_t n, flo
         return (const float *)src;
     if (t == HN_QT_F16)
         for (; i + VF_N <= n; i += VF_N)
-            vf_store(room + i, vf_load_half(src + 2 * i));
+            vf_store(room + i, vf_load_half((const uint16_t *)(const void *)src + i));
     hn_q_decode(t, src + i * q->block_size, room + i, n - i);
     return room;
 }

@@ -24,7 +24,26 @@ static void fill(hn_tensor *t, uint32_t seed)
     }
 }
 
-static double difference(const hn_tensor *a, const hn_tensor *b)
+hn_err hn_test_inputs(const hn_graph *g, hn_arena *a, uint32_t seed, hn_tensor **out)
+{
+    hn_tensor *in = HN_NEW(a, hn_tensor, g->in_count);
+    if (!in)
+        return HN_ENOMEM;
+    for (size_t i = 0; i < g->in_count; i++) {
+        in[i] = g->in[i]->t;
+        for (int d = 0; d < in[i].shape.rank; d++)
+            if (in[i].shape.dim[d] < 0)
+                in[i].shape.dim[d] = 1;
+        in[i].data = hn_arena_get(a, hn_bytes(&in[i]) + 1, 64);
+        if (!in[i].data)
+            return HN_ENOMEM;
+        fill(&in[i], seed + (uint32_t)i);
+    }
+    *out = in;
+    return HN_OK;
+}
+
+double hn_test_difference(const hn_tensor *a, const hn_tensor *b)
 {
     double low = INFINITY, high = -INFINITY, worst = 0;
     size_t n = hn_count(b);
@@ -43,35 +62,39 @@ static double difference(const hn_tensor *a, const hn_tensor *b)
     return hn_is_float(b->dtype) ? worst / fmax(high - low, 1e-30) : worst;
 }
 
-static hn_err compare(hn_ctx *cx, const hn_graph *g, const hn_kernels *k, hn_arena *a, double *worst)
+/* The plan's outputs against `want`. */
+static hn_err run_plan(hn_ctx *cx, const hn_plan *plan, const hn_tensor *in, const hn_tensor *want, hn_pool *pool,
+                       double *worst)
 {
-    hn_tensor *in = HN_NEW(a, hn_tensor, g->in_count), *want = HN_NEW(a, hn_tensor, g->out_count);
-    hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
-    hn_plan *plan;
+    const hn_graph *g = plan->graph;
     hn_session *s;
+    HN_TRY(hn_session_new(cx, plan, pool, &s));
+    for (size_t i = 0; i < g->in_count; i++)
+        hn_session_bind_input(s, i, in[i].data);
+    hn_err e = hn_session_run(cx, s);
+    *worst = 0;
+    for (size_t i = 0; i < g->out_count && !e; i++)
+        *worst = fmax(*worst, hn_test_difference(hn_session_output(s, i), &want[i]));
+    hn_session_free(s);
+    return e;
+}
 
-    for (size_t i = 0; i < g->in_count; i++) {
-        in[i] = g->in[i]->t;
-        for (int d = 0; d < in[i].shape.rank; d++)
-            if (in[i].shape.dim[d] < 0)
-                in[i].shape.dim[d] = 1;
-        in[i].data = hn_arena_get(a, hn_bytes(&in[i]) + 1, 64);
-        shape[i] = in[i].shape;
-        fill(&in[i], 7 + (uint32_t)i);
-    }
+hn_err hn_test_agree_graph(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *how, hn_pool *pool, hn_arena *a,
+                           double *worst)
+{
+    hn_tensor *in, *want = HN_NEW(a, hn_tensor, g->out_count);
+    hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
+    hn_plan_opts o = *how;
+    hn_plan *plan;
+    if (!want || !shape)
+        return hn_nomem(cx, "a comparison");
+    HN_TRY(hn_test_inputs(g, a, 7, &in));
     HN_TRY(hn_eval(cx, g, in, a, want));
-    hn_plan_opts o = { .kernels = k, .threads = 1, .in_shape = shape };
+    for (size_t i = 0; i < g->in_count; i++)
+        shape[i] = in[i].shape;
+    o.in_shape = shape;
     HN_TRY(hn_plan_new(cx, g, &o, &plan));
-    hn_err e = hn_session_new(cx, plan, NULL, &s);
-    if (!e) {
-        for (size_t i = 0; i < g->in_count; i++)
-            hn_session_bind_input(s, i, in[i].data);
-        e = hn_session_run(cx, s);
-        *worst = 0;
-        for (size_t i = 0; i < g->out_count && !e; i++)
-            *worst = fmax(*worst, difference(hn_session_output(s, i), &want[i]));
-        hn_session_free(s);
-    }
+    hn_err e = run_plan(cx, plan, in, want, pool, worst);
     hn_plan_free(cx, plan);
     return e;
 }
@@ -85,7 +108,7 @@ hn_err hn_test_agree(hn_ctx *cx, const char *path, const hn_kernels *k, double *
     if (!e)
         e = hn_arena_new(cx, 0, &a);
     if (!e) {
-        e = compare(cx, src.graph, k, a, worst);
+        e = hn_test_agree_graph(cx, src.graph, &(hn_plan_opts){ .kernels = k, .threads = 1 }, NULL, a, worst);
         hn_arena_free(a);
     }
     hn_source_close(cx, &src);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "kernels/simd/inline.h"
+#include "tensor/convert.h"
 
 #define VF_N 1
 #define GEMM_ROWS 4          /* the tile of a matrix product: rows, vectors of columns, */
@@ -33,6 +34,10 @@ VEC vf vf_load(const float *p) { return *p; }
 VEC void vf_store(float *p, vf v) { *p = v; }
 VEC vf vf_load_n(const float *p, size_t n) { return n ? *p : 0; }
 VEC void vf_store_n(float *p, vf v, size_t n) { if (n) *p = v; }
+
+/* VF_N half-precision numbers, and back with round half to even. */
+VEC vf vf_load_half(const uint16_t *p) { return hn_f16_to_f32(*p); }
+VEC void vf_store_half(uint16_t *p, vf v) { *p = hn_f32_to_f16(v); }
 
 VEC vf vf_add(vf a, vf b) { return a + b; }
 VEC vf vf_sub(vf a, vf b) { return a - b; }
