@@ -14,7 +14,7 @@ step "clang, warnings are errors" $make CC=clang-14 WERROR=1 all quick
 step "gcc, warnings are errors" $make B=build/strict WERROR=1 all
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 step "address and undefined-behaviour sanitizers" $make SAN=address,undefined WERROR=1 all quick
-[ ! -x tools/cli-tests.sh ] || B=build/$machine-address step "command line, sanitized" tools/cli-tests.sh
+step "command line, sanitized" $make SAN=address,undefined cli-tests
 if tools/suite.sh build/onnx-backend-tests; then
     step "ONNX backend tests, sanitized" build/$machine-address/hone verify --suite build/onnx-backend-tests
 fi

@@ -8,7 +8,7 @@ hone=build/$(gcc -dumpmachine | cut -d- -f1)/hone
 
 step "unit tests" $make quick
 step "floors, headers, text, instruction sets" $make check
-[ ! -x tools/cli-tests.sh ] || step "command line" tools/cli-tests.sh
+step "command line" $make cli-tests
 step "the demo's model" "$hone" verify models/demo/pictograms.onnx --data models/demo/goldens
 if tools/suite.sh build/onnx-backend-tests; then
     step "ONNX backend tests" "$hone" verify --suite build/onnx-backend-tests
