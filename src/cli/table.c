@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "cli/term.h"
 
 #define COLUMNS_MAX 16
@@ -149,5 +150,18 @@ hn_err hn_json_print(hn_ctx *cx, json_t *value)
     if (failed && !ferror(stdout))
         return hn_nomem(cx, "JSON output");
     fputc('\n', stdout);
+    return HN_OK;
+}
+
+hn_err hn_json_read(hn_ctx *cx, const char *path, json_t **out)
+{
+    json_error_t why;
+    hn_file f;
+    HN_TRY(hn_file_open(cx, path, &f));
+    json_t *value = json_loadb((const char *)f.data, f.len, JSON_REJECT_DUPLICATES, &why);
+    hn_file_close(&f);
+    if (!value)
+        return hn_fail(cx, HN_EFORMAT, "%s:%d: expected JSON: %s", path, why.line, why.text);
+    *out = value;
     return HN_OK;
 }

@@ -200,12 +200,11 @@ static hn_err print(walk *w)
 hn_err hn_verify_cases(hn_cli *c, const char *file, const char *models, const hn_runner_opts *o)
 {
     char dir[4096];
-    json_error_t why;
+    json_t *index = NULL;
     walk w = { .c = c, .dir = dir, .models = models, .o = o, .rows = json_array() };
-    json_t *index = json_load_file(file, JSON_REJECT_DUPLICATES, &why);
 
     snprintf(dir, sizeof dir, "%.*s", (int)hn_path_dir_len(file), file);
-    hn_err e = index ? HN_OK : hn_fail(&c->cx, HN_EFORMAT, "%s:%d: %s", file, why.line, why.text);
+    hn_err e = hn_json_read(&c->cx, file, &index);
     if (!e)
         e = hn_arena_new(&c->cx, 0, &w.memory);
     for (int i = 0; i < 2 && !e; i++)
