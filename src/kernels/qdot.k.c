@@ -8,6 +8,7 @@
  * Against scalar: the integer products are equal, float sums differ by their order, a few units in the
  * last place of the largest partial sum. */
 #include "kernels/isa.h"
+#include "tensor/convert.h"
 
 #if defined HN_ISA_avx2
 #include "kernels/simd/bytes_avx2.h"
@@ -45,7 +46,8 @@ void K(q8_pack)(hn_q8 *out, const float *in, size_t n)
             low += out->q[i];
             high += out->q[i + HN_Q8_BLOCK / 2];
         }
-        out->scale = size / 127 + vf_sum(poison);
+        /* rounded to half precision, as files store such blocks: other engines give the same products */
+        out->scale = hn_f16_to_f32(hn_f32_to_f16(size / 127)) + vf_sum(poison);
         out->sum = out->scale * (float)(low + high);
         out->sum_low = out->scale * (float)low;
     }
