@@ -190,7 +190,7 @@ sizes:         ## lines per floor, and the longest files
 # ---- Reference pages, made by the program from its own lists -----------------------------------
 SUITE = build/onnx-backend-tests
 doc: $(B)/hone ## write doc/commands.md and doc/operators.md
-	@$(B)/hone help --markdown > doc/commands.md
+	@mkdir -p doc && $(B)/hone help --markdown > doc/commands.md
 	@tools/suite.sh $(SUITE) && { $(B)/hone verify --suite $(SUITE) --report doc/operators.md | tail -n 1; }
 
 # ---- Install ------------------------------------------------------------------------------------
