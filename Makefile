@@ -114,10 +114,22 @@ fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 	    $(F)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	        -artifact_prefix=$(F)/$$name- $(F)/corpus/$$name fuzz/seeds/$$name || exit 1; done
 
-fuzz-%:
-	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
-	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
-	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+# What a target links besides the library: pictures need the media floor, graphs what tests share.
+fuzz_pictures = $(media_c:%.c=$(F)/obj/%.o)
+fuzz_more_bmp = $(fuzz_pictures)
+fuzz_more_png = $(fuzz_pictures)
+fuzz_more_jpeg = $(fuzz_pictures)
+fuzz_more_graph = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
+
+.PHONY: fuzzable
+fuzzable:                       # once, before targets that may be built side by side
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(fuzz_pictures) $(fuzz_more_graph)
+
+fuzz-%: fuzzable
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_more_$*) \
+	    $(F)/obj/libhone.a $(if $(findstring media,$(fuzz_more_$*)),-ljpeg -lpng) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator; the engine whole.
 CROSS_FLOORS = base tensor kernels graph formats runtime
