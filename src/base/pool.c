@@ -12,6 +12,7 @@
 /* How long a worker waits awake for the next job: longer than the gap between two
  * steps of a plan, far shorter than anything a power meter sees. */
 #define SPIN_NS 20000u
+#define SPINS_MAX 2000u
 
 typedef struct start { hn_pool *pool; unsigned index; } start;      /* what a worker is told */
 
@@ -29,13 +30,17 @@ struct hn_pool {
     bool quit;
 
     atomic_uint epoch;            /* counts jobs; a change is the start signal */
-    atomic_uint running;          /* workers that have not finished the current job */
+    atomic_uint gate;             /* workers inside the current job, and SHUT when none may enter */
     atomic_size_t next;           /* next unclaimed piece */
     size_t pieces;
     unsigned limit;               /* workers below this number take part in the current job */
     void (*work)(void *, size_t, unsigned);
     void *arg;
 };
+
+/* A worker that comes late to a job, because the machine gave its core to someone else, finds the gate
+ * shut and goes back to wait: nobody waits for a worker that never began. */
+#define SHUT 0x80000000u
 
 static inline void pause_cpu(void)
 {
@@ -86,9 +91,9 @@ static void *worker_main(void *arg)
 
     while (wait_for_job(p, seen)) {
         seen = atomic_load(&p->epoch);
-        if (index < p->limit)
+        if (!(atomic_fetch_add_explicit(&p->gate, 1, memory_order_acquire) & SHUT) && index < p->limit)
             claim(p, index);
-        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
+        atomic_fetch_sub_explicit(&p->gate, 1, memory_order_release);
     }
     return NULL;
 }
@@ -111,6 +116,7 @@ hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out)
         return hn_nomem(cx, "a thread pool");
     p->cx.env = cx ? cx->env : NULL;
     p->threads = threads;
+    atomic_init(&p->gate, SHUT);
     p->worker = hn_calloc(cx, threads, sizeof *p->worker);
     p->start = hn_calloc(cx, threads, sizeof *p->start);
     pthread_mutex_init(&p->busy, NULL);
@@ -165,12 +171,16 @@ void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces, void (*work)(void 
     p->work = work;
     p->arg = arg;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->running, p->started, memory_order_relaxed);
+    atomic_fetch_and_explicit(&p->gate, ~SHUT, memory_order_release);
     signal_workers(p);
 
     claim(p, 0);
-    while (atomic_load_explicit(&p->running, memory_order_acquire) != 0)
+    atomic_fetch_or_explicit(&p->gate, SHUT, memory_order_acquire);
+    for (unsigned spins = 0; (atomic_load_explicit(&p->gate, memory_order_acquire) & ~SHUT) != 0; spins++) {
         pause_cpu();
+        if (spins > SPINS_MAX)
+            sched_yield();            /* the worker we wait for may need this very core */
+    }
     pthread_mutex_unlock(&p->busy);
 }
 

@@ -219,5 +219,5 @@ hn_err hn_verify_cases(hn_cli *c, const char *file, const char *models, const hn
     hn_arena_free(w.state[1]);
     json_decref(index);
     json_decref(w.rows);
-    return e ? e : w.failed ? HN_ENO : HN_OK;
+    return e ? e : hn_verdict(c, w.failed);
 }

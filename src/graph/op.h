@@ -26,6 +26,7 @@ typedef struct hn_call {
     hn_arena *scratch;            /* run: memory until the call returns; NULL during infer */
     hn_arena *text;               /* run: memory that lives as long as the outputs, for the bytes of
                                    * strings the operator makes; NULL during infer */
+    struct hn_kv *kv;             /* run: the session's key-value cache, or NULL */
     hn_graph *graph;              /* infer: where fresh symbols come from; NULL when all is known */
 
     /* infer only: integers known ahead of the data, see hn_value.known.  Use hn_known(). */
@@ -45,6 +46,7 @@ enum hn_op_flags {
     HN_OP_RANDOM  = 1,            /* never folded: another run gives another answer */
     HN_OP_SHRINKS = 2,            /* output size depends on input data: infer gives an upper bound */
     HN_OP_VIEW    = 4,            /* output 0 is input 0's bytes under another shape */
+    HN_OP_STATE   = 16,           /* reads or writes the session's state: never folded, never reordered */
     HN_OP_BROADCAST = 8,          /* element-wise with numpy broadcasting, all operands alike */
 };
 

@@ -5,7 +5,7 @@
 #include "graph/load.h"
 
 /* Samples per bin and direction; more means the regions are not of this picture. */
-#define GRID_MAX 4096
+#define GRID_MAX 512
 
 static hn_err check_size(const hn_call *c, int64_t h, int64_t w)
 {

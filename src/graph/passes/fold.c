@@ -15,7 +15,7 @@ static bool has_body(const hn_node *n)
 
 static bool foldable(const hn_node *n)
 {
-    if ((n->op->flags & HN_OP_RANDOM) || has_body(n))
+    if ((n->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || has_body(n))
         return false;
     for (int i = 0; i < n->in_count; i++)
         if (n->in[i] && !hn_is_const(n->in[i]))
