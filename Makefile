@@ -149,10 +149,16 @@ fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
 fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 	@tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
 
-fuzz-%:
-	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
-	    $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/fuzz/$*.o
-	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o \
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
+fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # graphs from bytes
+
+.PHONY: fuzzable
+fuzzable:                       # once, before targets that may be built side by side
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(fuzz_support)
+
+fuzz-%: fuzzable
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
 	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
