@@ -23,6 +23,13 @@ enum { COLS = 4 };
 
 /* ---- Activations to 8 bits ------------------------------------------------------------------- */
 
+/* Half precision where that is normal, as stored 8-bit blocks have it: products are then those of
+ * other engines.  Outside of it a float, so that no activation is lost. */
+VEC float stored_scale(float d)
+{
+    return d >= 0x1p-14f && d <= 65504 ? hn_f16_to_f32(hn_f32_to_f16(d)) : d;
+}
+
 /* q = round_half_even(x * (127 / max |x|)); a NaN or an infinity makes the scale NaN, and with it every
  * sum that the block enters. */
 void K(q8_pack)(hn_q8 *out, const float *in, size_t n)
@@ -46,8 +53,7 @@ void K(q8_pack)(hn_q8 *out, const float *in, size_t n)
             low += out->q[i];
             high += out->q[i + HN_Q8_BLOCK / 2];
         }
-        /* rounded to half precision, as files store such blocks: other engines give the same products */
-        out->scale = hn_f16_to_f32(hn_f32_to_f16(size / 127)) + vf_sum(poison);
+        out->scale = stored_scale(size / 127) + vf_sum(poison);
         out->sum = out->scale * (float)(low + high);
         out->sum_low = out->scale * (float)low;
     }
