@@ -98,10 +98,10 @@ static void print_cell(const table *t, size_t j, const char *text)
 
 static void print_text(const table *t)
 {
-    fputs(hn_style(stdout, HN_DIM), stdout);
+    fputs(hn_style(stdout, HN_STYLE_DIM), stdout);
     for (size_t j = 0; j < t->columns; j++)
         print_cell(t, j, t->head[j]);
-    fputs(hn_style(stdout, HN_PLAIN), stdout);
+    fputs(hn_style(stdout, HN_STYLE_PLAIN), stdout);
     for (size_t i = 0; i < t->rows; i++)
         for (size_t j = 0; j < t->columns; j++)
             print_cell(t, j, t->cell[i * t->columns + j]);
