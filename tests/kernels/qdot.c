@@ -47,7 +47,7 @@ static data *make(hn_qtype t, size_t k)
     for (size_t i = 0; i < COLS * k; i++)
         d->x[i] = draw_float();
     if (k % HN_Q8_BLOCK == 0)
-        hn_kernels_scalar()->q8_pack(d->x8, d->x, COLS * k);
+        hn_kernels_scalar()->q8_pack(d->x8, d->x, COLS * k, HN_Q8_BLOCK);
     for (size_t i = 0; i < COLS * k; i++)
         d->rounded[i] = d->x8[i / HN_Q8_BLOCK].scale * (float)d->x8[i / HN_Q8_BLOCK].q[i % HN_Q8_BLOCK];
     return d;
@@ -128,10 +128,14 @@ KERNEL_TEST(q8_pack)
         x[i] = draw_float() * (i < 64 ? 1e-30f : 1);
     for (int i = 96; i < 128; i++)
         x[i] = i % 2 ? 0.0f : -0.0f;
-    plain->q8_pack(want, x, K);
-    k->q8_pack(got, x, K);
+    plain->q8_pack(want, x, K, HN_Q8_BLOCK);
+    k->q8_pack(got, x, K, HN_Q8_BLOCK);
     for (int i = 0; i < K; i++)
         CHECK(fabsf(want[i / 32].scale * (float)want[i / 32].q[i % 32] - x[i]) <= (0.5001f + 127 * 0x1p-11f) * want[i / 32].scale);
+    assert_memory_equal(want, got, sizeof want);
+    plain->q8_pack(want, x, K, HN_Q_BLOCK_MAX);            /* one scale for 256 */
+    k->q8_pack(got, x, K, HN_Q_BLOCK_MAX);
+    CHECK(want[0].scale > 0 && want[0].scale == want[7].scale);
     assert_memory_equal(want, got, sizeof want);
 }
 
@@ -144,12 +148,12 @@ TEST(a_bad_activation_spoils_its_sums)
             continue;
         for (int k = 0; k < 3; k++) {
             x[5] = k == 0 ? NAN : k == 1 ? INFINITY : -INFINITY;
-            hn_kernel_tables[i]->q8_pack(&q, x, 32);
+            hn_kernel_tables[i]->q8_pack(&q, x, 32, 32);
             CHECK(isnan(q.scale) && isnan(q.sum));
         }
         memset(x, 0, sizeof x);
         x[0] = 1e-42f;                       /* too small for a scale with an inverse */
-        hn_kernel_tables[i]->q8_pack(&q, x, 32);
+        hn_kernel_tables[i]->q8_pack(&q, x, 32, 32);
         CHECK(q.q[0] == 0 && !isnan(q.sum));
     }
 }

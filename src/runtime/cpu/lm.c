@@ -20,7 +20,8 @@ static bool hone_op(const hn_node *n, const char *name)
 
 typedef struct linear {
     hn_qtype type;
-    bool integer;                    /* activations are rounded to 8 bits first */
+    size_t group;                    /* activations that share a scale; 1: they stay floats */
+    bool integer;                    /* products of small integers; otherwise of rounded floats */
     size_t rows, n, k, blocks;       /* blocks of 32 in a row of activations */
     size_t piece;                    /* rows of weights per piece of work */
     size_t row_size;
@@ -38,7 +39,8 @@ static hn_err prepare_linear(hn_prep *p)
         return hn_nomem(p->cx, "a matrix product");
     l->type = hn_qtype_from_number((uint32_t)hn_attr_int(p->node, "qtype", 0));
     l->k = (size_t)hn_attr_int(p->node, "k", 0);
-    l->integer = hn_qdot_integer(l->type) && l->k % HN_Q8_BLOCK == 0;
+    l->group = hn_qdot_group(l->type);
+    l->integer = l->group > 1 && hn_qdot_integer(l->type);
     l->rows = (size_t)p->in[0]->shape.dim[0];
     l->n = (size_t)p->in[1]->shape.dim[0];
     l->row_size = (size_t)p->in[1]->shape.dim[1];
@@ -47,8 +49,8 @@ static hn_err prepare_linear(hn_prep *p)
      * token: long streams, a few for each thread to even out. */
     size_t share = hn_ceil_div(l->n, (size_t)p->threads * 6);
     l->piece = l->rows > 1 ? hn_min(32, hn_max(share, 4)) : hn_max(share, 16);
-    if (l->integer)     /* shared by all threads: the sum of their parts */
-        p->scratch_bytes = hn_ceil_div(hn_mul(hn_mul(l->rows, l->blocks), sizeof(hn_q8)), p->threads);
+    size_t row = l->integer ? hn_mul(l->blocks, sizeof(hn_q8)) : l->group > 1 ? hn_mul(l->k, sizeof(float)) : 0;
+    p->scratch_bytes = hn_ceil_div(hn_mul(l->rows, row), p->threads);      /* shared: the sum of all threads' parts */
     p->state = l;
     return HN_OK;
 }
@@ -57,8 +59,19 @@ static void pack_row(void *arg, size_t piece, unsigned worker)
 {
     const hn_run *r = arg;
     const linear *l = r->state;
+    const float *x = (const float *)r->in[0]->data + piece * l->k;
     (void)worker;
-    r->k->q8_pack((hn_q8 *)(void *)r->scratch + piece * l->blocks, (const float *)r->in[0]->data + piece * l->k, l->k);
+    if (l->integer) {
+        r->k->q8_pack((hn_q8 *)(void *)r->scratch + piece * l->blocks, x, l->k, l->group);
+        return;
+    }
+    float *out = (float *)(void *)r->scratch + piece * l->k;           /* the same rounding, as floats again */
+    for (size_t i = 0; i < l->k; i += l->group) {
+        hn_q8 q[HN_Q_BLOCK_MAX / HN_Q8_BLOCK];
+        r->k->q8_pack(q, x + i, l->group, l->group);
+        for (size_t j = 0; j < l->group; j++)
+            out[i + j] = q[j / HN_Q8_BLOCK].scale * (float)q[j / HN_Q8_BLOCK].q[j % HN_Q8_BLOCK];
+    }
 }
 
 static void some_rows(void *arg, size_t piece, unsigned worker)
@@ -71,7 +84,7 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
     (void)worker;
     hn_qdot d = { .type = l->type, .w = (const char *)r->in[1]->data + first * l->row_size, .row_size = l->row_size,
                   .rows = n, .cols = l->rows, .k = l->k, .x8 = (const hn_q8 *)(const void *)r->scratch, .ld_x8 = l->blocks,
-                  .x = r->in[0]->data, .ld_x = l->k, .out = out, .ld_out = l->n };
+                  .x = l->group > 1 ? (const float *)(const void *)r->scratch : r->in[0]->data, .ld_x = l->k, .out = out, .ld_out = l->n };
     r->k->qdot(&d);
     for (size_t t = 0; t < l->rows && bias; t++)
         r->k->add_f32(out + t * l->n, out + t * l->n, 1, bias, 1, n);
@@ -80,7 +93,7 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
 static hn_err run_linear(const hn_run *r)
 {
     const linear *l = r->state;
-    if (l->integer)
+    if (l->group > 1)
         hn_parallel(r, l->rows, pack_row, (void *)(uintptr_t)r);
     hn_parallel(r, hn_ceil_div(l->n, l->piece), some_rows, (void *)(uintptr_t)r);
     return HN_OK;
