@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tflite_recurrent.c: layers with state.
+ *
+ * A layer that is given whole sequences starts each of them afresh: its state is 0 before the first step,
+ * as TFLite has it when an interpreter was just made or reset.  SVDF is given one step at a time: its state
+ * becomes an input and an output of the model, which the caller hands on from run to run. */
+#include <string.h>
+
+#include "formats/tflite.h"
+
+/* LSTM's operands. */
+enum {
+    LSTM_X, LSTM_W = 1, LSTM_R = 5, LSTM_PEEPHOLE = 9, LSTM_BIAS = 12, LSTM_PROJECTION = 16, LSTM_STATE = 18,
+    LSTM_NORM = 20, LSTM_OPERANDS = 24
+};
+
+/* Gate g of ONNX (input, output, forget, cell) among TFLite's (input, forget, cell, output). */
+static const int gate[4] = { 0, 3, 1, 2 };
+
+/* Four gates' operands one under another, with a dimension of 1 in front: [1, 4 H, ...].  Those left out
+ * are 0. */
+static hn_err stack(hn_tfl_op *o, size_t first, const int *order, int count, hn_value **out)
+{
+    hn_value *part[4], *axes;
+    hn_tfl_attrs a = { .count = 0 };
+    for (int i = 0; i < count; i++)
+        HN_TRY(hn_tfl_real(o, first + (size_t)order[i], &part[i]));
+    hn_tfl_attr_int(&a, "axis", 0);
+    HN_TRY(hn_tfl_node(o, NULL, "Concat", part, count, &a, out));
+    HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 0 }, 1, &axes));
+    return HN_TFL_NODE(o, "Unsqueeze", NULL, out, *out, axes);
+}
+
+/* ONNX adds two biases per gate: TFLite's, and none. */
+static hn_err add_bias(hn_tfl_op *o, int64_t hidden, hn_value **out)
+{
+    hn_tfl_attrs a = { .count = 0 };
+    hn_shape s = { .rank = 2, .dim = { 1, 4 * hidden } };
+    hn_value *part[2];
+    *out = NULL;
+    if (!hn_tfl_in(o, LSTM_BIAS + 1))
+        return HN_OK;
+    HN_TRY(stack(o, LSTM_BIAS, gate, 4, &part[0]));
+    HN_TRY(hn_graph_new_const(o->r->cx, o->r->g, NULL, HN_F32, &s, &part[1]));
+    hn_tfl_attr_int(&a, "axis", 1);
+    return hn_tfl_node(o, NULL, "Concat", part, 2, &a, out);
+}
+
+static hn_err check_lstm(hn_tfl_op *o)
+{
+    static const struct { int from, to; const char *what; } missing[] = {
+        { LSTM_PROJECTION, LSTM_PROJECTION + 2, "a projection" }, { LSTM_NORM, LSTM_OPERANDS, "layer normalisation" },
+    };
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
+        for (int j = missing[i].from; j < missing[i].to; j++)
+            if (hn_tfl_in(o, (size_t)j))
+                return hn_tfl_unsup(o, "%s", missing[i].what);
+    if (!hn_tfl_in(o, LSTM_W) || !hn_tfl_in(o, LSTM_R))
+        return hn_tfl_unsup(o, "coupled input and forget gates");
+    if (hn_fb_f32(&o->options, 1, 0) > 0 || hn_fb_f32(&o->options, 2, 0) > 0)
+        return hn_tfl_unsup(o, "a clipped cell state");
+    if (hn_fb_int(&o->options, 0, 1, 0) != HN_TFL_ACT_TANH)
+        return hn_tfl_unsup(o, "activation %lld", (long long)hn_fb_int(&o->options, 0, 1, 0));
+    return HN_OK;
+}
+
+static hn_err lstm_floats(hn_tfl_op *o, bool time_first)
+{
+    static const int peephole[3] = { 0, 2, 1 };          /* input, output, forget */
+    hn_tfl_attrs a = { .count = 0 };
+    hn_value *x, *w, *r, *b, *p = NULL, *y;
+    const hn_tensor *t;
+    HN_TRY(hn_tfl_input(o, LSTM_X, &x));
+    HN_TRY(stack(o, LSTM_W, gate, 4, &w));
+    HN_TRY(stack(o, LSTM_R, gate, 4, &r));
+    HN_TRY(hn_tfl_known(o, r, &t));
+    if (t->shape.rank != 3)
+        return hn_tfl_bad(o, "recurrent weights of %d dimensions", t->shape.rank - 1);
+    int64_t hidden = t->shape.dim[2];
+    HN_TRY(add_bias(o, hidden, &b));
+    if (hn_tfl_in(o, LSTM_PEEPHOLE))
+        HN_TRY(stack(o, LSTM_PEEPHOLE, peephole, 3, &p));
+    if (!time_first)
+        HN_TRY(hn_tfl_transpose(o, x, 3, (const int64_t[]){ 1, 0, 2 }, &x));
+    hn_tfl_attr_int(&a, "hidden_size", hidden);
+    HN_TRY(HN_TFL_NODE(o, "LSTM", &a, &y, x, w, r, b, NULL, NULL, NULL, p));
+    HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 1 }, 1, &b));
+    HN_TRY(HN_TFL_NODE(o, "Squeeze", NULL, &y, y, b));   /* [steps, directions, batch, H] */
+    if (!time_first)
+        HN_TRY(hn_tfl_transpose(o, y, 3, (const int64_t[]){ 1, 0, 2 }, &y));
+    return hn_tfl_result(o, 0, y);
+}
+
+hn_err hn_tfl_lstm(hn_tfl_op *o)
+{
+    const hn_tfl_tensor *x = hn_tfl_in(o, LSTM_X), *w = hn_tfl_in(o, LSTM_W + 1);
+    bool time_first = hn_fb_int(&o->options, 3, 1, 0) != 0;
+    HN_TRY(check_lstm(o));
+    if (!x || !w)
+        return hn_tfl_bad(o, "expected an input and weights");
+    if (hn_is_float(x->type) && hn_is_float(w->type))
+        return lstm_floats(o, time_first);
+    return hn_tfl_unsup(o, "on %s with weights of %s", hn_dtype_name(x->type), hn_dtype_name(w->type));
+}
+
+hn_err hn_tfl_svdf(hn_tfl_op *o) { return hn_tfl_unsup(o, "not yet"); }
