@@ -44,6 +44,7 @@ static hn_err dense_integers(hn_tfl_op *o, const dense *d, hn_value **y)
     hn_tfl_attr_int(&a, "x_zero", hn_tfl_zero(d->xt));
     hn_tfl_attr_int(&a, "w_zero", hn_tfl_zero(d->wt));
     HN_TRY(hn_tfl_attr_range(o, &a, d->yt, d->act));
+    hn_tfl_attr_text(&a, "rounding", "up");          /* matrix products round so */
     return HN_TFL_HONE(o, "QLinear", &a, y, d->x, d->w, factor, d->bias);
 }
 

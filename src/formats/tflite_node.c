@@ -325,7 +325,7 @@ static hn_err requantise_table(hn_tfl_op *o, const hn_tfl_tensor *from, const hn
     type_range(to->type, &low, &high);
     HN_TRY(hn_graph_new_const(o->r->cx, o->r->g, NULL, to->type, &all, out));
     for (int64_t q = in_low; q <= in_high; q++) {
-        int64_t y = hn_rescale((int32_t)(q - hn_tfl_zero(from)), f, HN_ROUND_DOUBLE) + hn_tfl_zero(to);
+        int64_t y = hn_rescale((int32_t)(q - hn_tfl_zero(from)), f, HN_ROUND_AWAY) + hn_tfl_zero(to);
         y = y < low ? low : y > high ? high : y;
         hn_put_i64(&(*out)->t, (size_t)(uint8_t)q, 1, &y);
     }

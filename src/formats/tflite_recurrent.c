@@ -57,8 +57,6 @@ static hn_err check_lstm(hn_tfl_op *o)
                 return hn_tfl_unsup(o, "%s", missing[i].what);
     if (!hn_tfl_in(o, LSTM_W) || !hn_tfl_in(o, LSTM_R))
         return hn_tfl_unsup(o, "coupled input and forget gates");
-    if (hn_fb_f32(&o->options, 1, 0) > 0 || hn_fb_f32(&o->options, 2, 0) > 0)
-        return hn_tfl_unsup(o, "a clipped cell state");
     if (hn_fb_int(&o->options, 0, 1, 0) != HN_TFL_ACT_TANH)
         return hn_tfl_unsup(o, "activation %lld", (long long)hn_fb_int(&o->options, 0, 1, 0));
     return HN_OK;
@@ -82,12 +80,71 @@ static hn_err lstm_floats(hn_tfl_op *o, bool time_first)
         HN_TRY(stack(o, LSTM_PEEPHOLE, peephole, 3, &p));
     if (!time_first)
         HN_TRY(hn_tfl_transpose(o, x, 3, (const int64_t[]){ 1, 0, 2 }, &x));
+    float clip = hn_fb_f32(&o->options, 1, 0);
+    hn_value *const in[] = { x, w, r, b, NULL, NULL, NULL, p };
     hn_tfl_attr_int(&a, "hidden_size", hidden);
-    HN_TRY(HN_TFL_NODE(o, "LSTM", &a, &y, x, w, r, b, NULL, NULL, NULL, p));
+    if (clip > 0)
+        hn_tfl_attr_float(&a, "cell_clip", clip);
+    HN_TRY(hn_tfl_node(o, clip > 0 ? "hone" : NULL, "LSTM", in, 8, &a, &y));
     HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 1 }, 1, &b));
     HN_TRY(HN_TFL_NODE(o, "Squeeze", NULL, &y, y, b));   /* [steps, directions, batch, H] */
     if (!time_first)
         HN_TRY(hn_tfl_transpose(o, y, 3, (const int64_t[]){ 1, 0, 2 }, &y));
+    return hn_tfl_result(o, 0, y);
+}
+
+/* Four operands one under another, in TFLite's own order. */
+static hn_err pile(hn_tfl_op *o, size_t first, hn_value **out)
+{
+    hn_value *part[4];
+    hn_tfl_attrs a = { .count = 0 };
+    for (size_t i = 0; i < 4; i++)
+        HN_TRY(hn_tfl_input(o, first + i, &part[i]));
+    hn_tfl_attr_int(&a, "axis", 0);
+    return hn_tfl_node(o, NULL, "Concat", part, 4, &a, out);
+}
+
+/* Gates' sums have 12 bits behind the point: the factors bring products of x, and of h, there. */
+static hn_err lstm_factors(hn_tfl_op *o, hn_value **out)
+{
+    const hn_tfl_tensor *x = hn_tfl_in(o, LSTM_X), *h = hn_tfl_in(o, LSTM_STATE);
+    hn_shape s = { .rank = 1, .dim = { 8 } };
+    HN_TRY(hn_graph_new_const(o->r->cx, o->r->g, NULL, HN_F64, &s, out));
+    for (size_t i = 0; i < 8; i++) {
+        const hn_tfl_tensor *w = hn_tfl_in(o, LSTM_W + i);
+        if (!w || w->quant.scale.count != 1)
+            return hn_tfl_unsup(o, "weights without one scale each");
+        float product = hn_tfl_scale(i < 4 ? x : h) * hn_tfl_scale(w);
+        ((double *)(*out)->t.data)[i] = (double)product * 4096;
+    }
+    return HN_OK;
+}
+
+static hn_err lstm_integers(hn_tfl_op *o, bool time_first)
+{
+    static const int64_t swap[] = { 1, 0, 2 };
+    const hn_tfl_tensor *x = hn_tfl_in(o, LSTM_X), *h = hn_tfl_in(o, LSTM_STATE), *c = hn_tfl_in(o, LSTM_STATE + 1);
+    hn_tfl_attrs a = { .count = 0 };
+    hn_value *in[5] = { NULL }, *y;
+    if (!h || !c || h->type != HN_I8 || c->type != HN_I16 || hn_tfl_scale(c) != 1.0f / 4096)
+        return hn_tfl_unsup(o, "state other than of 8 bits, with a cell of 16 of which 12 behind the point");
+    if (hn_tfl_in(o, LSTM_PEEPHOLE))
+        return hn_tfl_unsup(o, "peepholes on integers");
+    HN_TRY(hn_tfl_input(o, LSTM_X, &in[0]));
+    HN_TRY(pile(o, LSTM_W, &in[1]));
+    HN_TRY(pile(o, LSTM_R, &in[2]));
+    HN_TRY(lstm_factors(o, &in[3]));
+    if (hn_tfl_in(o, LSTM_BIAS))
+        HN_TRY(pile(o, LSTM_BIAS, &in[4]));
+    if (time_first)
+        HN_TRY(hn_tfl_transpose(o, in[0], 3, swap, &in[0]));
+    hn_tfl_attr_float(&a, "cell_clip", hn_fb_f32(&o->options, 1, 0));
+    hn_tfl_attr_int(&a, "x_zero", hn_tfl_zero(x));
+    hn_tfl_attr_float(&a, "y_scale", hn_tfl_scale(h));
+    HN_TRY(hn_tfl_attr_range(o, &a, h, HN_TFL_ACT_NONE));
+    HN_TRY(hn_tfl_node(o, "hone", "QLSTM", in, 5, &a, &y));
+    if (time_first)
+        HN_TRY(hn_tfl_transpose(o, y, 3, swap, &y));
     return hn_tfl_result(o, 0, y);
 }
 
@@ -100,6 +157,8 @@ hn_err hn_tfl_lstm(hn_tfl_op *o)
         return hn_tfl_bad(o, "expected an input and weights");
     if (hn_is_float(x->type) && hn_is_float(w->type))
         return lstm_floats(o, time_first);
+    if (x->type == HN_I8 && w->type == HN_I8)
+        return lstm_integers(o, time_first);
     return hn_tfl_unsup(o, "on %s with weights of %s", hn_dtype_name(x->type), hn_dtype_name(w->type));
 }
 

@@ -43,7 +43,7 @@ static hn_err permute(hn_tfl_op *o, hn_value *v, const int64_t *perm, hn_value *
 typedef struct conv {
     hn_value *x, *w, *bias;           /* x and w channels-first */
     const hn_tfl_tensor *xt, *wt, *yt;
-    int64_t channels;                 /* out */
+    bool depthwise;                   /* no matrix product, and not rounded like one */
     int64_t act;
     hn_tfl_attrs attrs;
 } conv;
@@ -83,6 +83,7 @@ static hn_err finish_quantised(hn_tfl_op *o, conv *c, hn_value **y)
     hn_tfl_attr_int(&c->attrs, "x_zero", hn_tfl_zero(c->xt));
     hn_tfl_attr_int(&c->attrs, "w_zero", hn_tfl_zero(c->wt));
     HN_TRY(hn_tfl_attr_range(o, &c->attrs, c->yt, c->act));
+    hn_tfl_attr_text(&c->attrs, "rounding", c->depthwise ? "away" : "up");
     return HN_TFL_HONE(o, "QConv", &c->attrs, y, c->x, c->w, factor, c->bias);
 }
 
@@ -155,7 +156,7 @@ hn_err hn_tfl_conv(hn_tfl_op *o)
 hn_err hn_tfl_depthwise(hn_tfl_op *o)
 {
     const hn_fb_table *t = &o->options;
-    conv c = { .act = hn_fb_int(t, 4, 1, 0) };
+    conv c = { .act = hn_fb_int(t, 4, 1, 0), .depthwise = true };
     int64_t stride[] = { hn_fb_int(t, 2, 4, 0), hn_fb_int(t, 1, 4, 0) };
     int64_t dilation[] = { hn_fb_int(t, 6, 4, 1), hn_fb_int(t, 5, 4, 1) };
     const hn_tensor *x, *w;

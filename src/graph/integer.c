@@ -12,11 +12,23 @@ static hn_err read_zero(hn_call *c, const char *name, int32_t *out)
     return HN_OK;
 }
 
+static hn_err read_rounding(hn_call *c, hn_rounding *out)
+{
+    static const char *const names[] = { "away", "up", "single", "even" };      /* as hn_rounding has them */
+    for (int i = 0; i < 4; i++)
+        if (hn_attr_is(c->node, "rounding", names[i], "away")) {
+            *out = (hn_rounding)i;
+            return HN_OK;
+        }
+    hn_text t = hn_attr_text(c->node, "rounding", "");
+    return hn_bad(c, "rounding is '%.*s', expected away, up, single or even", t.len > 40 ? 40 : (int)t.len, t.ptr);
+}
+
 hn_err hn_integers_read(hn_call *c, hn_dtype out, hn_integers *q)
 {
     unsigned bits = hn_dtype_bits(out);
     int64_t low, high;
-    *q = (hn_integers){ .rounding = HN_ROUND_DOUBLE };
+    *q = (hn_integers){ .rounding = HN_ROUND_AWAY };
     if (!hn_is_integer(out) || out == HN_BOOL || bits < 8 || bits > 32 || out == HN_U32)
         return hn_unsupported(c, "results of type %s", hn_dtype_name(out));
     low = hn_dtype_class(out) == HN_CLASS_U ? 0 : -((int64_t)1 << (bits - 1));
@@ -29,14 +41,7 @@ hn_err hn_integers_read(hn_call *c, hn_dtype out, hn_integers *q)
         return hn_bad(c, "the range %lld to %lld does not fit %s", (long long)from, (long long)to, hn_dtype_name(out));
     q->low = (int32_t)from;
     q->high = (int32_t)to;
-    if (hn_attr_is(c->node, "rounding", "single", "double"))
-        q->rounding = HN_ROUND_SINGLE;
-    else if (hn_attr_is(c->node, "rounding", "even", "double"))
-        q->rounding = HN_ROUND_EVEN;
-    else if (!hn_attr_is(c->node, "rounding", "double", "double"))
-        return hn_bad(c, "rounding is '%.*s', expected double, single or even",
-                      (int)hn_attr_text(c->node, "rounding", "").len, hn_attr_text(c->node, "rounding", "").ptr);
-    return HN_OK;
+    return read_rounding(c, &q->rounding);
 }
 
 hn_err hn_scale_read(hn_call *c, const char *name, double *out)

@@ -6,7 +6,7 @@
  *
  *     x_zero, w_zero, y_zero   zero points, 0 when missing
  *     low, high                results are clamped to this range; the type's own when missing
- *     rounding                 "double", "single" or "even": see kernels/fixed.h */
+ *     rounding                 "away", "up", "single" or "even": see kernels/fixed.h */
 #ifndef HN_GRAPH_INTEGER_H
 #define HN_GRAPH_INTEGER_H
 
@@ -33,6 +33,6 @@ hn_err hn_load_centred(hn_call *c, int i, int32_t zero, double **out);
 
 #define HN_INTEGER_ATTRS                                                             \
     { "high", HN_ATTR_INT, "the type's" }, { "low", HN_ATTR_INT, "the type's" },     \
-    { "rounding", HN_ATTR_TEXT, "double, single or even" }, { "y_zero", HN_ATTR_INT, "0" }
+    { "rounding", HN_ATTR_TEXT, "away, up, single or even" }, { "y_zero", HN_ATTR_INT, "0" }
 
 #endif

@@ -4,7 +4,9 @@
  * A factor is a fraction of 31 bits and a shift.  How the product is rounded is the rule of the format
  * a model came from, and part of what its operators mean:
  *
- *     DOUBLE   TFLite: the product rounded to a whole number, then again by the shift
+ *     AWAY     the product rounded to a whole number, then shifted, halves away from zero: TFLite's
+ *              reference, and its kernels that go element by element
+ *     UP       the same with halves up: TFLite's matrix products
  *     SINGLE   product and shift at once, halves up
  *     EVEN     ONNX: the factor as a real number, halves to even
  *
@@ -15,7 +17,7 @@
 #include <math.h>
 #include <stdint.h>
 
-typedef enum hn_rounding { HN_ROUND_DOUBLE, HN_ROUND_SINGLE, HN_ROUND_EVEN } hn_rounding;
+typedef enum hn_rounding { HN_ROUND_AWAY, HN_ROUND_UP, HN_ROUND_SINGLE, HN_ROUND_EVEN } hn_rounding;
 
 typedef struct hn_factor {
     int32_t fraction;            /* 2^30 to 2^31 - 1, or 0 */
@@ -61,11 +63,18 @@ static inline int32_t hn_round_shift(int32_t x, int bits)
     return (int32_t)((x >> bits) + (rest > half));
 }
 
+static inline int32_t hn_round_shift_up(int32_t x, int bits)
+{
+    return bits ? (int32_t)(((int64_t)x + ((int64_t)1 << (bits - 1))) >> bits) : x;
+}
+
 static inline int32_t hn_rescale(int32_t x, hn_factor f, hn_rounding rule)
 {
     int left = f.shift > 0 ? f.shift : 0, right = f.shift < 0 ? -f.shift : 0;
-    if (rule == HN_ROUND_DOUBLE)
+    if (rule == HN_ROUND_AWAY)
         return hn_round_shift(hn_high_mul((int32_t)((uint32_t)x << left), f.fraction), right);
+    if (rule == HN_ROUND_UP)
+        return hn_round_shift_up(hn_high_mul((int32_t)((uint32_t)x << left), f.fraction), right);
     if (rule == HN_ROUND_SINGLE)
         return (int32_t)(((int64_t)x * f.fraction + ((int64_t)1 << (30 - f.shift))) >> (31 - f.shift));
     double y = nearbyint((double)x * f.real);
