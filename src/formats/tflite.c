@@ -122,29 +122,36 @@ static hn_err name_of(hn_tfl *r, hn_text t, const char **out)
     return *out ? HN_OK : hn_nomem(r->cx, "a name");
 }
 
-/* Bytes are used where they lie when the machine can load the type from there. */
-static hn_err make_const(hn_tfl *r, hn_tfl_tensor *t)
+hn_err hn_tfl_data(hn_tfl *r, const hn_tfl_tensor *t, hn_arena *a, hn_tensor *out, bool *in_place)
 {
-    hn_tensor v = { t->type, t->shape, NULL };
-    const char *name;
+    *out = (hn_tensor){ t->type, t->shape, NULL };
     if (t->type == HN_NONE)
         return hn_fail(r->cx, HN_EUNSUP, "constant '%.*s' is sparse or of a type that is not supported",
                        shown(t->name), t->name.ptr);
-    if (hn_bytes(&v) != t->data.count)
+    if (hn_bytes(out) != t->data.count)
         return hn_fail(r->cx, HN_EFORMAT, "constant '%.*s': expected %zu bytes, found %zu", shown(t->name),
-                       t->name.ptr, hn_bytes(&v), t->data.count);
-    HN_TRY(name_of(r, t->name, &name));
+                       t->name.ptr, hn_bytes(out), t->data.count);
     size_t align = hn_dtype_bits(t->type) / 8;
     const uint8_t *at = r->fb.data + t->data.at;
-    if (t->data.count && (align < 2 || (uintptr_t)at % align == 0)) {
-        v.data = (void *)(uintptr_t)at;
-        r->src->mapped_bytes += t->data.count;
-        return hn_graph_add_const(r->cx, r->g, name, &v, &t->value);
-    }
-    HN_TRY(hn_graph_new_const(r->cx, r->g, name, t->type, &t->shape, &t->value));
-    if (t->data.count)
-        memcpy(t->value->t.data, at, t->data.count);
+    *in_place = t->data.count && (align < 2 || (uintptr_t)at % align == 0);
+    out->data = *in_place ? (void *)(uintptr_t)at : hn_arena_get(a, hn_max(t->data.count, 1), 64);
+    if (!out->data)
+        return hn_nomem(r->cx, "a constant");
+    if (!*in_place && t->data.count)
+        memcpy(out->data, at, t->data.count);
     return HN_OK;
+}
+
+static hn_err make_const(hn_tfl *r, hn_tfl_tensor *t)
+{
+    hn_tensor v;
+    bool in_place;
+    const char *name;
+    HN_TRY(hn_tfl_data(r, t, r->g->arena, &v, &in_place));
+    HN_TRY(name_of(r, t->name, &name));
+    if (in_place)
+        r->src->mapped_bytes += t->data.count;
+    return hn_graph_add_const(r->cx, r->g, name, &v, &t->value);
 }
 
 /* ---- Operands -------------------------------------------------------------------------------- */
@@ -260,13 +267,15 @@ static hn_err stand_in(hn_tfl_op *o, const char *why)
 static hn_err translate(hn_tfl_op *o, hn_tfl_fn *fn)
 {
     hn_tfl *r = o->r;
-    size_t before = r->g->node_count;
+    size_t before = r->g->node_count, inputs = r->g->in_count, states = r->state_count;
     hn_err e = fn(o);
     if (!e)
         e = hn_graph_infer_from(r->cx, r->g, &r->inferred);
     if (e != HN_EUNSUP)
         return e;
     r->g->node_count = r->inferred = before;            /* half a translation is none */
+    r->g->in_count = inputs;
+    r->state_count = states;
     return stand_in(o, r->cx && *r->cx->msg ? r->cx->msg : hn_err_text(e));
 }
 
@@ -304,6 +313,9 @@ static hn_err read_operators(hn_tfl *r, const hn_fb_table *graph)
     hn_fb_vector list = hn_fb_list(graph, GRAPH_OPERATORS, 4);
     HN_TRY(check(r, "the list of operators"));
     HN_TRY(check_count(r, list.count, "operators"));
+    r->next_state = HN_NEW(r->scratch, hn_value *, list.count);
+    if (!r->next_state)
+        return hn_nomem(r->cx, "the operators");
     for (size_t i = 0; i < list.count; i++) {
         hn_fb_table t = hn_fb_list_sub(&list, i);
         HN_TRY(read_operator(r, &t, i));
@@ -346,6 +358,8 @@ static hn_err read_outputs(hn_tfl *r, const hn_fb_vector *list)
             return hn_fail(r->cx, HN_EFORMAT, "output %zu is made by no operator", i);
         HN_TRY(hn_graph_add_output(r->cx, r->g, t->value));
     }
+    for (size_t i = 0; i < r->state_count; i++)
+        HN_TRY(hn_graph_add_output(r->cx, r->g, r->next_state[i]));
     return HN_OK;
 }
 

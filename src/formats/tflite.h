@@ -54,6 +54,7 @@ typedef struct hn_tfl {
     hn_tfl_tensor *tensor; size_t tensor_count;
     hn_tfl_code *code; size_t code_count;
     hn_placeholders placeholders;
+    hn_value **next_state; size_t state_count;      /* outputs behind the model's own; room: one per operator */
     size_t inferred;                  /* nodes whose shapes are told */
 } hn_tfl;
 
@@ -78,6 +79,8 @@ hn_tfl_tensor *hn_tfl_out(const hn_tfl_op *o, size_t i);
 hn_err hn_tfl_input(hn_tfl_op *o, size_t i, hn_value **out);
 /* The same, NULL when it is left out. */
 hn_err hn_tfl_optional(hn_tfl_op *o, size_t i, hn_value **out);
+/* A constant's bytes: used where they lie when the machine can load the type from there, else copied to a. */
+hn_err hn_tfl_data(hn_tfl *r, const hn_tfl_tensor *t, hn_arena *a, hn_tensor *out, bool *in_place);
 /* Says that v is what the operator's output i is. */
 hn_err hn_tfl_result(hn_tfl_op *o, size_t i, hn_value *v);
 

@@ -162,4 +162,62 @@ hn_err hn_tfl_lstm(hn_tfl_op *o)
     return hn_tfl_unsup(o, "on %s with weights of %s", hn_dtype_name(x->type), hn_dtype_name(w->type));
 }
 
-hn_err hn_tfl_svdf(hn_tfl_op *o) { return hn_tfl_unsup(o, "not yet"); }
+/* ---- SVDF --------------------------------------------------------------------------------------- */
+
+enum { SVDF_X, SVDF_FEATURE, SVDF_TIME, SVDF_BIAS, SVDF_STATE };
+
+/* The state as an input of the model, and its next value as an output. */
+static hn_err state_input(hn_tfl_op *o, hn_tfl_tensor *t, hn_value **out)
+{
+    if (t->value || !t->is_variable)
+        return hn_tfl_unsup(o, "a state that is shared or constant");
+    HN_TRY(hn_graph_add_value(o->r->cx, o->r->g, NULL, out));
+    (*out)->name = hn_arena_printf(o->r->g->arena, "%.*s", t->name.len > 200 ? 200 : (int)t->name.len, t->name.ptr);
+    if (!(*out)->name)
+        return hn_nomem(o->r->cx, "a state");
+    (*out)->t = (hn_tensor){ t->type, t->shape, NULL };
+    t->value = *out;
+    return hn_graph_add_input(o->r->cx, o->r->g, *out);
+}
+
+/* A filter is a row of weights over features and one over time: its memory, the last products with the
+ * features, moves on by one and is weighted and summed; `rank` filters make one result. */
+hn_err hn_tfl_svdf(hn_tfl_op *o)
+{
+    hn_tfl_tensor *state = hn_tfl_in(o, SVDF_STATE), *time = hn_tfl_in(o, SVDF_TIME), *xt = hn_tfl_in(o, SVDF_X);
+    int64_t rank = hn_fb_int(&o->options, 0, 4, 1);
+    hn_tfl_attrs gemm = { .count = 0 }, join = { .count = 0 }, drop = { .count = 0 };
+    hn_value *x, *feature, *weight, *bias, *memory, *old, *v, *axis, *one, *all;
+    HN_TRY(hn_tfl_input(o, SVDF_X, &x));
+    HN_TRY(hn_tfl_input(o, SVDF_FEATURE, &feature));
+    HN_TRY(hn_tfl_input(o, SVDF_TIME, &weight));
+    HN_TRY(hn_tfl_optional(o, SVDF_BIAS, &bias));
+    if (!state || xt->type != HN_F32 || feature->t.dtype != HN_F32 || weight->t.dtype != HN_F32)
+        return hn_tfl_unsup(o, "on other than floats");
+    if (time->shape.rank != 2 || rank < 1 || time->shape.dim[0] % rank || state->shape.rank != 2)
+        return hn_tfl_bad(o, "%lld filters of rank %lld", (long long)time->shape.dim[0], (long long)rank);
+    int64_t filters = time->shape.dim[0], steps = time->shape.dim[1], batch = state->shape.dim[0];
+    HN_TRY(state_input(o, state, &memory));
+    HN_TRY(hn_tfl_reshape(o, memory, (const int64_t[]){ batch, filters, steps }, 3, &old));
+    HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 2 }, 1, &axis));
+    HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 1 }, 1, &one));
+    HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ INT64_MAX }, 1, &all));
+    HN_TRY(HN_TFL_NODE(o, "Slice", NULL, &old, old, one, all, axis));
+    hn_tfl_attr_int(&gemm, "transB", 1);
+    HN_TRY(HN_TFL_NODE(o, "Gemm", &gemm, &v, x, feature));
+    HN_TRY(hn_tfl_reshape(o, v, (const int64_t[]){ batch, filters, 1 }, 3, &v));
+    hn_tfl_attr_int(&join, "axis", 2);
+    HN_TRY(HN_TFL_NODE(o, "Concat", &join, &v, old, v));
+    HN_TRY(hn_tfl_reshape(o, v, (const int64_t[]){ batch, filters * steps }, 2, &memory));
+    HN_TRY(HN_TFL_NODE(o, "Mul", NULL, &v, v, weight));
+    hn_tfl_attr_int(&drop, "keepdims", 0);
+    HN_TRY(HN_TFL_NODE(o, "ReduceSum", &drop, &v, v, axis));
+    HN_TRY(hn_tfl_reshape(o, v, (const int64_t[]){ batch, filters / rank, rank }, 3, &v));
+    HN_TRY(HN_TFL_NODE(o, "ReduceSum", &drop, &v, v, axis));
+    if (bias)
+        HN_TRY(HN_TFL_NODE(o, "Add", NULL, &v, v, bias));
+    HN_TRY(hn_tfl_activate(o, v, hn_fb_int(&o->options, 1, 1, 0), &v));
+    HN_TRY(hn_tfl_result(o, 0, v));
+    o->r->next_state[o->r->state_count++] = memory;
+    return HN_OK;
+}

@@ -11,31 +11,61 @@
 
 enum { SAME, VALID };
 
-/* The weights in another order of their four axes. */
-static hn_err permute(hn_tfl_op *o, hn_value *v, const int64_t *perm, hn_value **out)
+/* Does this order of the axes of s leave the bytes where they are? */
+static bool same_bytes(const hn_shape *s, const int64_t *perm)
 {
-    const hn_shape *s = &v->t.shape;
+    int64_t last = -1;
+    for (int i = 0; i < 4; i++) {
+        if (s->dim[perm[i]] == 1)
+            continue;
+        if (perm[i] < last)
+            return false;
+        last = perm[i];
+    }
+    return true;
+}
+
+/* Constant weights in another order of their four axes. */
+static hn_err permute(hn_tfl_op *o, const hn_tfl_tensor *t, const int64_t *perm, hn_value **out)
+{
     hn_shape to = { .rank = 4 };
     ptrdiff_t in[HN_RANK_MAX], step[HN_RANK_MAX];
-    int apart = 0;
-    if (!hn_is_const(v))
-        return hn_tfl_transpose(o, v, 4, perm, out);
-    for (int i = 0; i < 4; i++) {
-        to.dim[i] = s->dim[perm[i]];
-        apart += s->dim[i] > 1;
+    hn_tensor w;
+    bool in_place, same = same_bytes(&t->shape, perm);
+    hn_arena *a = same ? o->r->g->arena : o->r->scratch;
+    for (int i = 0; i < 4; i++)
+        to.dim[i] = t->shape.dim[perm[i]];
+    HN_TRY(hn_tfl_data(o->r, t, a, &w, &in_place));
+    if (same) {
+        o->r->src->mapped_bytes += in_place ? hn_bytes(&w) : 0;
+        w.shape = to;
+        return hn_graph_add_const(o->r->cx, o->r->g, NULL, &w, out);
     }
-    if (s->dim[1] == 1 && s->dim[2] == 1 && apart <= 2 && (s->dim[0] == 1 || perm[0] == 0)) {
-        hn_tensor t = { v->t.dtype, to, v->t.data };
-        return hn_graph_add_const(o->r->cx, o->r->g, v->name, &t, out);
-    }
-    HN_TRY(hn_graph_new_const(o->r->cx, o->r->g, v->name, v->t.dtype, &to, out));
-    hn_steps(s, in);
+    HN_TRY(hn_graph_new_const(o->r->cx, o->r->g, NULL, w.dtype, &to, out));
+    hn_steps(&w.shape, in);
     hn_steps(&to, step);
     hn_box b = { .rank = 0 };
     for (int i = 0; i < 4; i++)
         hn_box_add(&b, to.dim[i], step[i], in[perm[i]]);
-    hn_box_move(&b, &(*out)->t, &v->t);
+    hn_box_move(&b, &(*out)->t, &w);
     return HN_OK;
+}
+
+/* Operand i, weights of four axes, in another order of them; *was: their shape in the file. */
+static hn_err weights(hn_tfl_op *o, size_t i, const int64_t *perm, hn_shape *was, hn_value **out)
+{
+    const hn_tfl_tensor *t = hn_tfl_in(o, i);
+    const hn_tensor *made;
+    if (t && !t->value && t->data.count && t->shape.rank == 4) {
+        *was = t->shape;
+        return permute(o, t, perm, out);
+    }
+    HN_TRY(hn_tfl_input(o, i, out));
+    HN_TRY(hn_tfl_known(o, *out, &made));
+    *was = made->shape;
+    if (was->rank != 4 || !hn_shape_known(was))
+        return hn_tfl_bad(o, "expected weights of 4 dimensions, found %d", was->rank);
+    return hn_tfl_transpose(o, *out, 4, perm, out);
 }
 
 /* ---- Convolution ------------------------------------------------------------------------------ */
@@ -112,7 +142,7 @@ static hn_err finish_conv(hn_tfl_op *o, conv *c)
         return hn_tfl_bad(o, "it has no output");
     if (hn_tfl_is_quantised(c->xt)) {
         HN_TRY(finish_quantised(o, c, &y));
-    } else if (c->w->t.dtype == HN_I8 || c->w->t.dtype == HN_U8) {
+    } else if (c->wt->type == HN_I8 || c->wt->type == HN_U8) {
         HN_TRY(finish_dynamic(o, c, &y));
     } else {
         HN_TRY(HN_TFL_NODE(o, "Conv", &c->attrs, &y, c->x, c->w, c->bias));
@@ -122,17 +152,18 @@ static hn_err finish_conv(hn_tfl_op *o, conv *c)
     return hn_tfl_result(o, 0, y);
 }
 
-static hn_err conv_operands(hn_tfl_op *o, conv *c, const hn_tensor **x, const hn_tensor **w)
+/* x channels-first, the weights in the given order; xs and ws: their shapes in the file. */
+static hn_err conv_operands(hn_tfl_op *o, conv *c, const int64_t *perm, hn_shape *xs, hn_shape *ws)
 {
+    const hn_tensor *x;
     HN_TRY(hn_tfl_input(o, 0, &c->x));
-    HN_TRY(hn_tfl_input(o, 1, &c->w));
     HN_TRY(hn_tfl_optional(o, 2, &c->bias));
-    HN_TRY(hn_tfl_known(o, c->x, x));
-    HN_TRY(hn_tfl_known(o, c->w, w));
-    if ((*x)->shape.rank != 4 || (*w)->shape.rank != 4)
-        return hn_tfl_bad(o, "expected a picture and weights of 4 dimensions, found %d and %d", (*x)->shape.rank,
-                          (*w)->shape.rank);
-    return HN_OK;
+    HN_TRY(hn_tfl_known(o, c->x, &x));
+    *xs = x->shape;
+    if (xs->rank != 4 || hn_is_symbol(xs->dim[3]))
+        return hn_tfl_bad(o, "expected a picture of 4 dimensions, found %d", xs->rank);
+    HN_TRY(weights(o, 1, perm, ws, &c->w));
+    return hn_tfl_channels_first(o, c->x, &c->x);
 }
 
 hn_err hn_tfl_conv(hn_tfl_op *o)
@@ -141,15 +172,12 @@ hn_err hn_tfl_conv(hn_tfl_op *o)
     conv c = { .act = hn_fb_int(t, 3, 1, 0) };
     int64_t stride[] = { hn_fb_int(t, 2, 4, 0), hn_fb_int(t, 1, 4, 0) };
     int64_t dilation[] = { hn_fb_int(t, 5, 4, 1), hn_fb_int(t, 4, 4, 1) };
-    const hn_tensor *x, *w;
-    HN_TRY(conv_operands(o, &c, &x, &w));
-    int64_t in = x->shape.dim[3], per_group = w->shape.dim[3];
-    if (per_group < 1 || in % per_group)
-        return hn_tfl_bad(o, "%lld channels do not match weights for %lld", (long long)in, (long long)per_group);
-    hn_tfl_attr_int(&c.attrs, "group", in / per_group);
+    hn_shape x, w;
+    HN_TRY(conv_operands(o, &c, (const int64_t[]){ 0, 3, 1, 2 }, &x, &w));
+    if (w.dim[3] < 1 || x.dim[3] % w.dim[3])
+        return hn_tfl_bad(o, "%lld channels do not match weights for %lld", (long long)x.dim[3], (long long)w.dim[3]);
+    hn_tfl_attr_int(&c.attrs, "group", x.dim[3] / w.dim[3]);
     HN_TRY(read_window(o, stride, dilation, hn_fb_int(t, 0, 1, 0), &c.attrs));
-    HN_TRY(permute(o, c.w, (const int64_t[]){ 0, 3, 1, 2 }, &c.w));
-    HN_TRY(hn_tfl_channels_first(o, c.x, &c.x));
     return finish_conv(o, &c);
 }
 
@@ -159,14 +187,12 @@ hn_err hn_tfl_depthwise(hn_tfl_op *o)
     conv c = { .act = hn_fb_int(t, 4, 1, 0), .depthwise = true };
     int64_t stride[] = { hn_fb_int(t, 2, 4, 0), hn_fb_int(t, 1, 4, 0) };
     int64_t dilation[] = { hn_fb_int(t, 6, 4, 1), hn_fb_int(t, 5, 4, 1) };
-    const hn_tensor *x, *w;
-    HN_TRY(conv_operands(o, &c, &x, &w));
-    if (w->shape.dim[0] != 1)
-        return hn_tfl_bad(o, "depthwise weights begin with dimension %lld, expected 1", (long long)w->shape.dim[0]);
-    hn_tfl_attr_int(&c.attrs, "group", x->shape.dim[3]);
+    hn_shape x, w;
+    HN_TRY(conv_operands(o, &c, (const int64_t[]){ 3, 0, 1, 2 }, &x, &w));
+    if (w.dim[0] != 1)
+        return hn_tfl_bad(o, "depthwise weights begin with dimension %lld, expected 1", (long long)w.dim[0]);
+    hn_tfl_attr_int(&c.attrs, "group", x.dim[3]);
     HN_TRY(read_window(o, stride, dilation, hn_fb_int(t, 0, 1, 0), &c.attrs));
-    HN_TRY(permute(o, c.w, (const int64_t[]){ 3, 0, 1, 2 }, &c.w));
-    HN_TRY(hn_tfl_channels_first(o, c.x, &c.x));
     return finish_conv(o, &c);
 }
 
@@ -196,19 +222,18 @@ hn_err hn_tfl_transpose_conv(hn_tfl_op *o)
     const hn_fb_table *t = &o->options;
     int64_t stride[] = { hn_fb_int(t, 2, 4, 0), hn_fb_int(t, 1, 4, 0) };
     hn_value *x, *w, *bias, *y;
-    const hn_tensor *xt, *wt;
+    const hn_tensor *xt;
+    hn_shape ws;
     hn_tfl_attrs a = { .count = 0 };
-    HN_TRY(hn_tfl_input(o, 1, &w));
+    HN_TRY(weights(o, 1, (const int64_t[]){ 3, 0, 1, 2 }, &ws, &w));
     HN_TRY(hn_tfl_input(o, 2, &x));
     HN_TRY(hn_tfl_optional(o, 3, &bias));
     HN_TRY(hn_tfl_known(o, x, &xt));
-    HN_TRY(hn_tfl_known(o, w, &wt));
-    if (xt->dtype != HN_F32 || wt->dtype != HN_F32)
-        return hn_tfl_unsup(o, "on %s and %s", hn_dtype_name(xt->dtype), hn_dtype_name(wt->dtype));
-    if (xt->shape.rank != 4 || wt->shape.rank != 4)
-        return hn_tfl_bad(o, "expected a picture and weights of 4 dimensions");
-    HN_TRY(transposed_pads(o, &xt->shape, &wt->shape, stride, &a));
-    HN_TRY(permute(o, w, (const int64_t[]){ 3, 0, 1, 2 }, &w));
+    if (!hn_is_float(xt->dtype))
+        return hn_tfl_unsup(o, "on %s", hn_dtype_name(xt->dtype));
+    if (xt->shape.rank != 4)
+        return hn_tfl_bad(o, "expected a picture of 4 dimensions, found %d", xt->shape.rank);
+    HN_TRY(transposed_pads(o, &xt->shape, &ws, stride, &a));
     HN_TRY(hn_tfl_channels_first(o, x, &x));
     HN_TRY(HN_TFL_NODE(o, "ConvTranspose", &a, &y, x, w, bias));
     HN_TRY(hn_tfl_activate(o, y, hn_fb_int(t, 3, 1, 0), &y));
