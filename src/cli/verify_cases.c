@@ -88,6 +88,17 @@ static hn_err open_model(walk *w, const char *model)
     return HN_OK;
 }
 
+/* A recording may hold a tensor's numbers without its dimensions: then the model says them. */
+static void give_shape(const walk *w, hn_testset *set)
+{
+    const hn_graph *g = w->r.src.graph;
+    for (size_t i = 0; i < set->in_count && i < g->in_count; i++) {
+        const hn_shape *s = &g->in[i]->t.shape;
+        if (set->in[i].shape.rank == 1 && hn_shape_known(s) && hn_shape_count(s) == hn_count(&set->in[i]))
+            set->in[i].shape = *s;
+    }
+}
+
 /* Puts our own outputs of the step before in place of recorded ones. */
 static void chain(const walk *w, const json_t *chained, hn_testset *set)
 {
@@ -148,6 +159,7 @@ static hn_err run_case(walk *w, const char *name, const json_t *item)
     }
     HN_TRY(e);
     HN_TRY(read_set(w, item, &set));
+    give_shape(w, &set);
     if (json_integer_value(json_object_get(item, "step")) > 0)
         chain(w, json_object_get(item, "chained"), &set);
     hn_diff *diff = HN_NEW(w->memory, hn_diff, w->r.src.graph->out_count);
