@@ -103,3 +103,15 @@ hn_err hn_take(hn_call *c, const hn_tensor *t, int axis, size_t i, hn_arena *mem
         hn_elems_copy(out, o * s.inner, t, (o * s.n + i) * s.inner, s.inner);
     return HN_OK;
 }
+
+hn_err hn_cut(hn_call *c, const hn_tensor *t, int axis, size_t first, size_t size, hn_tensor *out)
+{
+    hn_split s = hn_split_at(&t->shape, axis);
+    size_t run = size * s.inner;                /* part of t, so it does not overflow */
+    *out = (hn_tensor){ .dtype = t->dtype, .shape = t->shape };
+    out->shape.dim[axis] = (int64_t)size;
+    HN_TRY(hn_make_tensor(c, out));
+    for (size_t o = 0; o < s.outer && run; o++)
+        hn_elems_copy(out, o * run, t, (o * s.n + first) * s.inner, run);
+    return HN_OK;
+}

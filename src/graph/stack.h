@@ -16,6 +16,9 @@ hn_err hn_list_concat(hn_call *c, const hn_list *list, int64_t axis, hn_tensor *
 /* Allocates out->data in c->text for the type and shape set already. */
 hn_err hn_make_tensor(hn_call *c, hn_tensor *out);
 
+/* `size` places from `first` on along an axis of t; in c->text. */
+hn_err hn_cut(hn_call *c, const hn_tensor *t, int axis, size_t first, size_t size, hn_tensor *out);
+
 /* Part i of n along an axis of t, that axis taken away; in `memory`. */
 hn_err hn_take(hn_call *c, const hn_tensor *t, int axis, size_t i, hn_arena *memory, hn_tensor *out);
 
