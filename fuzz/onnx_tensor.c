@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     hn_tensor t;
     if (hn_arena_new(&cx, 0, &a))
         return 0;
-    if (hn_onnx_read_tensor(&cx, data, len, a, &t, NULL) == HN_OK) {
+    if (hn_onnx_read_value(&cx, data, len, HN_NONE, a, &t, NULL) == HN_OK) {
         for (size_t i = 0; i < hn_bytes(&t); i++)
             sink = ((const uint8_t *)t.data)[i];
     }

@@ -156,13 +156,24 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     return HONE_OK;
 }
 
+static hn_err refuse_lists(hn_ctx *cx, const hn_graph *g)
+{
+    for (size_t i = 0; i < g->in_count + g->out_count; i++) {
+        const hn_value *v = i < g->in_count ? g->in[i] : g->out[i - g->in_count];
+        if (hn_is_list(v->t.dtype))
+            return hn_fail(cx, HN_EUNSUP, "unsupported: '%s' is %s, which this interface has no type for", v->name,
+                           hn_dtype_name(v->t.dtype));
+    }
+    return HN_OK;
+}
+
 hone_status hone_session_new(hone_model *m, const hone_session_opts *opts, hone_session **out, hone_error *err)
 {
     hn_ctx cx = { .env = &m->ctx->env };
     hone_session_opts o = read_opts(opts);
     const hn_graph *g = m->source.graph;
     hone_session *s = hn_calloc(&cx, 1, sizeof *s);
-    hn_err e = s ? HN_OK : hn_nomem(&cx, "a session");
+    hn_err e = s ? refuse_lists(&cx, g) : hn_nomem(&cx, "a session");
     if (!e) {
         s->model = m;
         s->threads = thread_count(m, &o);

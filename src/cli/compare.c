@@ -74,10 +74,39 @@ static void decide(const hn_tensor *t, hn_tolerance tol, hn_diff *d)
     d->agree = some_may_differ ? (double)d->off <= SHARE * (double)d->count && d->max_abs <= bound : d->off == 0;
 }
 
+/* Containers agree when they hold as much and each pair agrees; the figures are the worst pair's. */
+static void compare_lists(const hn_tensor *got, const hn_tensor *want, hn_tolerance tol, hn_diff *d)
+{
+    const hn_list *a = got->data, *b = want->data;
+    if (a->count != b->count) {
+        snprintf(d->why, sizeof d->why, "expected %zu items, got %zu", b->count, a->count);
+        return;
+    }
+    d->agree = true;
+    for (size_t i = 0; i < b->count && d->agree; i++) {
+        hn_diff one;
+        hn_compare(&a->item[i], &b->item[i], tol, &one);
+        if (!one.agree || one.max_abs >= d->max_abs)
+            *d = one;
+    }
+}
+
+/* Of one kind; an empty container need not say of what. */
+static bool same_lists(const hn_tensor *got, const hn_tensor *want)
+{
+    enum { ELEMENT = HN_SEQ - 1 };
+    bool kind = hn_is_list(want->dtype) && ((int)got->dtype | ELEMENT) == ((int)want->dtype | ELEMENT);
+    return kind && (got->dtype == want->dtype || ((const hn_list *)want->data)->count == 0);
+}
+
 void hn_compare(const hn_tensor *got, const hn_tensor *want, hn_tolerance tol, hn_diff *d)
 {
     char a[HN_SHAPE_TEXT], b[HN_SHAPE_TEXT];
     *d = (hn_diff){ .count = hn_count(want) };
+    if (same_lists(got, want)) {
+        compare_lists(got, want, tol, d);
+        return;
+    }
     if (got->dtype != want->dtype || !hn_shape_equal(&got->shape, &want->shape)) {
         snprintf(d->why, sizeof d->why, "expected %s %s, got %s %s", hn_dtype_name(want->dtype),
                  hn_shape_text(&want->shape, a), hn_dtype_name(got->dtype), hn_shape_text(&got->shape, b));

@@ -138,6 +138,9 @@ static hn_err read_raw(hn_cli *c, const hn_value *v, const hn_shape *shape, cons
     hn_file f;
     char text[HN_SHAPE_TEXT];
     *out = (hn_tensor){ v->t.dtype, *shape, NULL };
+    if (hn_dtype_class(v->t.dtype) == HN_CLASS_S)           /* its elements point elsewhere */
+        return hn_fail(&c->cx, HN_EARG, "%s: input '%s' is %s, give it as a .pb file", file, v->name,
+                       hn_dtype_name(v->t.dtype));
     HN_TRY(hn_file_open(&c->cx, file, &f));
     hn_err e = HN_OK;
     if (f.len != hn_bytes(out))
@@ -156,7 +159,7 @@ static hn_err read_one(hn_cli *c, const hn_graph *g, const hn_shape *shape, size
                        hn_tensor *out, hn_shown *shown)
 {
     if (ends_with(file, ".npy") || ends_with(file, ".pb"))
-        return hn_tensor_file_read(&c->cx, file, a, out);
+        return hn_tensor_file_read(&c->cx, file, g->in[i]->t.dtype, a, out);
     if (ends_with(file, ".bin") || ends_with(file, ".raw"))
         return read_raw(c, g->in[i], &shape[i], file, a, out);
     return read_picture(c, g, g->in[i], file, a, out, shown);

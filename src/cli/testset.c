@@ -15,7 +15,7 @@
 static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* The file's bytes go to the arena first: readers leave data where it lies. */
-hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_arena *a, hn_tensor *out)
+hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_dtype like, hn_arena *a, hn_tensor *out)
 {
     hn_file f;
     HN_TRY(hn_file_open(cx, path, &f));
@@ -27,7 +27,7 @@ hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_arena *a, hn_tensor 
     if (!data)
         return hn_nomem(cx, "test data");
     hn_err e = hn_npy_probe(data, len) ? hn_npy_read(cx, data, len, a, out)
-                                       : hn_onnx_read_tensor(cx, data, len, a, out, NULL);
+                                       : hn_onnx_read_value(cx, data, len, like, a, out, NULL);
     if (e) {
         char why[HN_MSG_MAX];
         memcpy(why, cx->msg, sizeof why);
@@ -36,9 +36,9 @@ hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_arena *a, hn_tensor 
     return HN_OK;
 }
 
-/* dir/stem_N.pb or .npy for N = 0, 1, ... until one is missing. */
-static hn_err read_numbered(hn_ctx *cx, const char *dir, const char *stem, hn_arena *a, hn_tensor **out,
-                            size_t *count)
+/* dir/stem_N.pb or .npy for N = 0, 1, ... until one is missing; the model's values tell their types. */
+static hn_err read_numbered(hn_ctx *cx, const char *dir, const char *stem, hn_value *const *value,
+                            size_t values, hn_arena *a, hn_tensor **out, size_t *count)
 {
     char path[4096];
     size_t n = 0;
@@ -61,17 +61,17 @@ static hn_err read_numbered(hn_ctx *cx, const char *dir, const char *stem, hn_ar
         return hn_nomem(cx, "test data");
     for (size_t i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/%s_%zu.%s", dir, stem, i, ending);
-        HN_TRY(hn_tensor_file_read(cx, path, a, &(*out)[i]));
+        HN_TRY(hn_tensor_file_read(cx, path, i < values ? value[i]->t.dtype : HN_NONE, a, &(*out)[i]));
     }
     *count = n;
     return HN_OK;
 }
 
-static hn_err read_set(hn_ctx *cx, const char *dir, hn_arena *a, hn_testset *out)
+static hn_err read_set(hn_ctx *cx, const hn_graph *g, const char *dir, hn_arena *a, hn_testset *out)
 {
     out->name = hn_arena_text(a, dir, strlen(dir));
-    HN_TRY(read_numbered(cx, dir, "input", a, &out->in, &out->in_count));
-    return read_numbered(cx, dir, "output", a, &out->want, &out->want_count);
+    HN_TRY(read_numbered(cx, dir, "input", g->in, g->in_count, a, &out->in, &out->in_count));
+    return read_numbered(cx, dir, "output", g->out, g->out_count, a, &out->want, &out->want_count);
 }
 
 /* ---- Golden folders: index.json names inputs and outputs ------------------------------------ */
@@ -88,7 +88,7 @@ static hn_err read_named(hn_ctx *cx, const char *dir, const json_t *map, hn_valu
         if (!file || !hn_path_stays_inside(file, strlen(file)))
             return hn_fail(cx, HN_EFORMAT, "%s/index.json: no file for %s '%s'", dir, kind, value[i]->name);
         snprintf(path, sizeof path, "%s/%s", dir, file);
-        HN_TRY(hn_tensor_file_read(cx, path, a, &(*out)[i]));
+        HN_TRY(hn_tensor_file_read(cx, path, value[i]->t.dtype, a, &(*out)[i]));
     }
     return HN_OK;
 }
@@ -138,14 +138,14 @@ hn_err hn_testsets_read(hn_ctx *cx, const hn_graph *g, const char *dir, hn_arena
     if (!set)
         return hn_nomem(cx, "test data");
     if (n == 0) {
-        HN_TRY(read_set(cx, dir, a, &set[0]));
+        HN_TRY(read_set(cx, g, dir, a, &set[0]));
         if (set[0].want_count == 0)
             return hn_fail(cx, HN_EIO, "%s: expected test_data_set_0/, output_0.pb, output_0.npy or index.json", dir);
         n = 1;
     } else {
         for (size_t i = 0; i < n; i++) {
             snprintf(path, sizeof path, "%s/test_data_set_%zu", dir, i);
-            HN_TRY(read_set(cx, path, a, &set[i]));
+            HN_TRY(read_set(cx, g, path, a, &set[i]));
         }
     }
     *out = set;
@@ -177,7 +177,7 @@ hn_err hn_testset_light(hn_ctx *cx, const hn_graph *g, const char *model, hn_are
     }
     for (size_t i = 0; i < g->out_count; i++) {
         snprintf(path, sizeof path, "%.*s_output_%zu.pb", (int)stem, model, i);
-        HN_TRY(hn_tensor_file_read(cx, path, a, &out->want[i]));
+        HN_TRY(hn_tensor_file_read(cx, path, g->out[i]->t.dtype, a, &out->want[i]));
     }
     return HN_OK;
 }

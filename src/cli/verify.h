@@ -22,8 +22,9 @@ hn_err hn_testsets_read(hn_ctx *cx, const hn_graph *g, const char *dir, hn_arena
 /* ONNX's light_* models come with outputs only: the input is i / n for element i of n. */
 hn_err hn_testset_light(hn_ctx *cx, const hn_graph *g, const char *model, hn_arena *a, hn_testset *out);
 
-/* Reads a tensor file by its ending: .pb or .npy. */
-hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_arena *a, hn_tensor *out);
+/* Reads a tensor file by its ending: .pb or .npy.  like: the type it is wanted for, which tells
+ * optionals from sequences; or HN_NONE. */
+hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_dtype like, hn_arena *a, hn_tensor *out);
 
 /* The walks; each prints its own lines and fails with HN_ENO when something disagreed. */
 hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, const char *report);

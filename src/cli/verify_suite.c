@@ -91,6 +91,22 @@ static bool same_kind(const hn_tensor *a, const hn_tensor *b)
     return a->dtype == b->dtype && hn_shape_equal(&a->shape, &b->shape);
 }
 
+/* Some references are transforms computed in f32: where the true value is 0 they hold their own rounding, about
+ * eight units in the last place of the largest value, which an element-by-element tolerance calls wrong. */
+static bool within_rounding(const hn_runner *r, const hn_testset *set)
+{
+    static const hn_tolerance tol = { HN_CMP_RANGE, 0, 8 * 0x1p-24 };
+    for (size_t o = 0; o < set->want_count; o++) {
+        hn_diff d;
+        if (set->want[o].dtype != HN_F32)
+            return false;
+        hn_compare(&r->out[o], &set->want[o], tol, &d);
+        if (!d.agree)
+            return false;
+    }
+    return true;
+}
+
 static hn_err run_sets(hn_ctx *cx, hn_runner *r, const test *t, hn_arena *a, bool *agree, char *why, size_t why_size)
 {
     static const hn_tolerance tol = { HN_CMP_CLOSE, 1e-3, 1e-7 };
@@ -116,6 +132,10 @@ static hn_err run_sets(hn_ctx *cx, hn_runner *r, const test *t, hn_arena *a, boo
             for (size_t o = 0; o < set[i].want_count; o++)
                 *agree = *agree && same_kind(&r->out[o], &set[i].want[o]);
             snprintf(why, why_size, "random: only type and shape were compared");
+        }
+        if (!*agree && within_rounding(r, &set[i])) {
+            *agree = true;
+            snprintf(why, why_size, "agrees to 5e-7 of the output's range, not of each element");
         }
         for (size_t o = 0; o < set[i].want_count && !*agree; o++)
             if (!diff[o].agree) {

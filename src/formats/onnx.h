@@ -107,6 +107,9 @@ void hn_onnx_scope_init(hn_onnx *r, hn_onnx_scope *s, hn_graph *g, hn_onnx_scope
 hn_err hn_onnx_find(hn_onnx *r, hn_onnx_scope *scope, hn_text name, hn_value **out);
 hn_err hn_onnx_bind(hn_onnx *r, hn_onnx_scope *scope, hn_text name, hn_value *v);
 
+/* A TypeProto: fills in type and shape as far as it tells them. */
+hn_err hn_onnx_type(hn_onnx *r, hn_graph *g, hn_pb msg, hn_text name, hn_tensor *t);
+
 /* onnx_order.c */
 hn_err hn_onnx_order(hn_onnx *r, hn_onnx_raw *node, size_t count, hn_onnx_raw **order);
 

@@ -6,10 +6,11 @@
 #include "base/arena.h"
 #include "tensor/tensor.h"
 
-/* Reads a serialised TensorProto.  out's data lies in `data` where it can and in `a` otherwise; so
- * do the elements of text tensors.  name (may be NULL): borrowed from `data`, not zero-terminated.
- *
- * HN_EUNSUP for a SequenceProto or an OptionalProto, which Hone has no values for. */
-hn_err hn_onnx_read_tensor(hn_ctx *cx, const void *data, size_t len, hn_arena *a, hn_tensor *out, hn_text *name);
+/* Reads a serialised TensorProto, SequenceProto or OptionalProto.  Nothing in the bytes says which of the
+ * last two they are: `like` (HN_NONE when not known) is the type they are wanted for; a container without
+ * one is a sequence.  out's data lies in `data` where it can and in `a` otherwise; so do the elements of
+ * text tensors.  name (may be NULL): borrowed from `data`, not zero-terminated. */
+hn_err hn_onnx_read_value(hn_ctx *cx, const void *data, size_t len, hn_dtype like, hn_arena *a, hn_tensor *out,
+                          hn_text *name);
 
 #endif

@@ -128,23 +128,44 @@ static hn_err read_tensor_type(hn_onnx *r, hn_graph *g, hn_pb msg, hn_text name,
     return at.damaged ? hn_onnx_damaged(r, &msg, "a type") : HN_OK;
 }
 
-/* TypeProto: a tensor, or one of the kinds Hone has no values for. */
-static hn_err read_type(hn_onnx *r, hn_graph *g, hn_pb msg, hn_text name, hn_tensor *t)
+/* TypeProto: a tensor; an optional or a sequence, which hold another TypeProto; or one of the kinds Hone
+ * has no values for. */
+hn_err hn_onnx_type(hn_onnx *r, hn_graph *g, hn_pb msg, hn_text name, hn_tensor *t)
 {
-    static const char *const kinds[10] = {
-        [4] = "sequence", [5] = "map", [7] = "opaque value", [8] = "sparse tensor", [9] = "optional",
-    };
-    hn_pb at = msg;
-    hn_pb_field f;
-    while (hn_pb_next(&at, &f)) {
-        uint32_t number = f.key >> 3;
-        if (f.key == HN_PB(1, LEN))
-            HN_TRY(read_tensor_type(r, g, hn_pb_inside(&f), name, t));
-        else if (number < 10 && kinds[number])
-            return hn_fail(r->cx, HN_EUNSUP, "input '%.*s' is a %s; Hone runs models on tensors", shown(name),
-                           name.ptr, kinds[number]);
+    static const char *const kinds[10] = { [5] = "map", [7] = "opaque value", [8] = "sparse tensor" };
+    hn_pb_field f, inner;
+    int outside = 0;                            /* containers around the tensor */
+
+    for (int depth = 0; depth < 3; depth++) {
+        hn_pb at = msg, next = { 0 };
+        int bit = 0;
+        while (hn_pb_next(&at, &f)) {
+            uint32_t number = f.key >> 3;
+            if (f.key == HN_PB(1, LEN))
+                HN_TRY(read_tensor_type(r, g, hn_pb_inside(&f), name, t));
+            else if (f.key == HN_PB(4, LEN) || f.key == HN_PB(9, LEN)) {
+                bit = number == 4 ? HN_SEQ : HN_OPT;
+                for (hn_pb elem = hn_pb_inside(&f); hn_pb_next(&elem, &inner);)
+                    if (inner.key == HN_PB(1, LEN))
+                        next = hn_pb_inside(&inner);
+            } else if (number < 10 && kinds[number])
+                return hn_fail(r->cx, HN_EUNSUP, "input '%.*s' is a %s; Hone runs models on tensors", shown(name),
+                               name.ptr, kinds[number]);
+        }
+        if (at.damaged)
+            return hn_onnx_damaged(r, &msg, "a type");
+        if (!bit)
+            break;
+        if (outside & (bit | HN_SEQ))            /* of all nestings only an optional sequence has values */
+            return hn_fail(r->cx, HN_EUNSUP, "input '%.*s' is a container of containers", shown(name), name.ptr);
+        outside |= bit;
+        msg = next;
     }
-    return at.damaged ? hn_onnx_damaged(r, &msg, "a type") : HN_OK;
+    if (outside) {
+        t->dtype = (hn_dtype)((int)t->dtype | outside);
+        t->shape = (hn_shape){ .rank = 0 };
+    }
+    return HN_OK;
 }
 
 /* ---- Inputs and constants ------------------------------------------------------------- */
@@ -171,7 +192,7 @@ static hn_err read_input(hn_onnx *r, hn_pb msg, hn_onnx_scope *scope)
         return hn_fail(r->cx, HN_ELIMIT, "more than %d inputs", HN_ONNX_INPUTS_MAX);
     HN_TRY(hn_onnx_text(r, r->scratch, name, &label));
     HN_TRY(hn_graph_add_value(r->cx, scope->g, label, &v));
-    HN_TRY(read_type(r, scope->g, type, name, &v->t));
+    HN_TRY(hn_onnx_type(r, scope->g, type, name, &v->t));
     if (v->t.dtype == HN_NONE && !scope->outer)         /* a body's are told by the node around it */
         return hn_fail(r->cx, HN_EFORMAT, "input '%.80s' has no type", label);
     HN_TRY(hn_graph_add_input(r->cx, scope->g, v));

@@ -50,7 +50,7 @@ hn_err hn_onnx_raw_read(hn_onnx *r, hn_pb msg, size_t index, hn_onnx_raw *out)
 /* ---- Attributes ------------------------------------------------------------------------ */
 
 /* AttributeProto.type; files before IR 2 leave it out, then the field that is there tells. */
-enum { FLOAT = 1, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE };
+enum { FLOAT = 1, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE, SPARSES, TYPE };
 
 typedef struct proto {
     hn_pb msg, nested;                /* nested: the tensor or graph */
@@ -77,6 +77,7 @@ static hn_err read_proto(hn_onnx *r, hn_pb msg, proto *p)
         case HN_PB(7, FIXED32): case HN_PB(7, LEN): guess = FLOATS; break;
         case HN_PB(8, VARINT):  case HN_PB(8, LEN): guess = INTS; break;
         case HN_PB(9, LEN):     guess = STRINGS; break;
+        case HN_PB(14, LEN):    p->nested = hn_pb_inside(&f); guess = TYPE; break;
         case HN_PB(20, VARINT): p->type = (int64_t)f.num; break;
         case HN_PB(21, LEN):    p->ref = hn_pb_text(&f); break;
         case HN_PB(22, LEN):    p->nested = hn_pb_inside(&f); guess = SPARSE; break;
@@ -139,6 +140,16 @@ static hn_err read_body(hn_onnx *r, const proto *p, hn_onnx_scope *scope, hn_att
     return hn_onnx_graph_read(r, p->nested, &inner);
 }
 
+/* A type is kept as the number the graph has for it. */
+static hn_err read_type(hn_onnx *r, const proto *p, hn_onnx_scope *scope, hn_attr *a)
+{
+    hn_tensor t = { .shape.rank = -1 };
+    HN_TRY(hn_onnx_type(r, scope->g, p->nested, p->name, &t));
+    a->kind = HN_ATTR_INT;
+    a->i = t.dtype;
+    return HN_OK;
+}
+
 /* *known is false for kinds the graph has no place for: they are left out and noted. */
 static hn_err read_value(hn_onnx *r, const proto *p, hn_onnx_scope *scope, hn_attr *a, bool *known)
 {
@@ -150,6 +161,7 @@ static hn_err read_value(hn_onnx *r, const proto *p, hn_onnx_scope *scope, hn_at
     case TENSOR: a->kind = HN_ATTR_TENSOR; return hn_onnx_tensor(r, p->nested, &a->tensor, NULL);
     case SPARSE: a->kind = HN_ATTR_TENSOR; return hn_onnx_sparse(r, p->nested, &a->tensor, NULL);
     case GRAPH:  return read_body(r, p, scope, a);
+    case TYPE:   return read_type(r, p, scope, a);
     case FLOATS: case INTS: return read_list(r, p, a);
     case STRINGS: return read_texts(r, p, a);
     default:     *known = false; return HN_OK;

@@ -421,6 +421,23 @@ static hn_err group_norm(const upgrade *u)
     return HN_OK;
 }
 
+/* Scan first went over a batch, with lengths as input 0 for entries that end early. */
+static hn_err scan_8(const upgrade *u)
+{
+    hn_onnx_node *n = u->n;
+    if (has_in(u, 0))
+        return bad(u, HN_EUNSUP, "lengths of the entries of a batch");
+    if (n->in_count > 0) {
+        n->in_count--;
+        memmove(n->in, n->in + 1, (size_t)n->in_count * sizeof *n->in);
+    }
+    hn_attr *directions = attr(u, "directions");
+    if (directions)
+        directions->name = "scan_input_directions";
+    put(u, attr_int("batched", 1));
+    return HN_OK;
+}
+
 /* ---- Rewrites: training or not ------------------------------------------------------------- */
 
 static hn_err make_training(const upgrade *u, float ratio)

@@ -229,6 +229,22 @@ size_t hn_graph_uses(const hn_graph *g, const hn_value *v)
     return uses;
 }
 
+int hn_node_outers(const hn_node *n, hn_value **out)
+{
+    int count = 0;
+    for (int i = 0; i < n->attr_count; i++) {
+        const hn_graph *body = n->attr[i].graph;
+        for (size_t k = 0; n->attr[i].kind == HN_ATTR_GRAPH && k < body->value_count; k++) {
+            if (!body->value[k]->outer)
+                continue;
+            if (out)
+                out[count] = body->value[k]->outer;
+            count++;
+        }
+    }
+    return count;
+}
+
 const hn_attr *hn_attr_find(const hn_node *n, const char *name)
 {
     for (int i = 0; i < n->attr_count; i++)

@@ -35,7 +35,7 @@ typedef struct hn_value {
     hn_node *maker;             /* NULL for inputs and constants */
     uint32_t index;             /* position in graph->value */
     bool is_input;              /* fed from outside (of this graph or of its parent, for bodies) */
-    const struct hn_value *outer;   /* in a body: the value of the enclosing graph it stands for */
+    struct hn_value *outer;     /* in a body: the value of the enclosing graph it stands for */
 
     /* What is known of the numbers in a small integer tensor before it exists: shape arithmetic.
      * Entries may be symbolic dimensions.  known_count is -1 when nothing is known. */
@@ -137,6 +137,10 @@ hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g);
 hn_err hn_graph_infer_from(hn_ctx *cx, hn_graph *g, size_t *next);
 
 static inline bool hn_is_const(const hn_value *v) { return v && v->t.data != NULL; }
+
+/* What the bodies of n use of the graph around them, in a fixed order, into `out` when it is not NULL;
+ * returns how many.  An evaluation gives these to the node behind its inputs.  A value may come twice. */
+int hn_node_outers(const hn_node *n, hn_value **out);
 
 /* Attributes.  A missing attribute gives the default; a wrong kind was refused by the verifier. */
 const hn_attr *hn_attr_find(const hn_node *n, const char *name);    /* NULL when missing */

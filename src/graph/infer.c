@@ -33,6 +33,9 @@ static hn_err infer_node(hn_ctx *cx, hn_graph *g, const hn_node *n, hn_arena *sc
         if (v && v->t.dtype == HN_NONE)
             return hn_fail(cx, HN_EFORMAT, "node '%s' (%s): the type of input '%s' is not known",
                            n->name, n->op->name, v->name);
+        if (v && hn_is_list(v->t.dtype) && !(n->op->flags & HN_OP_LISTS))
+            return hn_fail(cx, HN_EFORMAT, "node '%s' (%s): takes tensors, input '%s' is %s", n->name, n->op->name,
+                           v->name, hn_dtype_name(v->t.dtype));
     }
     for (size_t i = 0; i < outs; i++) {
         store[i] = (hn_tensor){ .shape.rank = -1 };
@@ -73,6 +76,21 @@ hn_err hn_graph_infer_from(hn_ctx *cx, hn_graph *g, size_t *next)
     }
     hn_arena_free(scratch);
     return e;
+}
+
+hn_err hn_infer_body(hn_call *c, hn_graph *body)
+{
+    for (size_t i = 0; i < body->value_count; i++) {
+        hn_value *v = body->value[i];
+        if (!v->outer)
+            continue;
+        v->t = v->outer->t;
+        v->known_count = v->outer->known_count;
+        v->known = v->outer->known;
+        if (hn_is_const(v->outer))          /* known by now: the body's own constant */
+            v->outer = NULL;
+    }
+    return hn_graph_infer(c->cx, body);
 }
 
 hn_err hn_graph_infer(hn_ctx *cx, hn_graph *g)

@@ -27,6 +27,8 @@ typedef struct hn_call {
     hn_arena *text;               /* run: memory that lives as long as the outputs, for the bytes of
                                    * strings the operator makes; NULL during infer */
     struct hn_kv *kv;             /* run: the session's key-value cache, or NULL */
+    const hn_tensor *const *outer;    /* run: what the node's bodies use of the graph around them, in
+                                       * the order of hn_node_outers(); see hn_body in eval.h */
     hn_graph *graph;              /* infer: where fresh symbols come from; NULL when all is known */
 
     /* infer only: integers known ahead of the data, see hn_value.known.  Use hn_known(). */
@@ -48,6 +50,7 @@ enum hn_op_flags {
     HN_OP_VIEW    = 4,            /* output 0 is input 0's bytes under another shape */
     HN_OP_STATE   = 16,           /* reads or writes the session's state: never folded, never reordered */
     HN_OP_BROADCAST = 8,          /* element-wise with numpy broadcasting, all operands alike */
+    HN_OP_LISTS   = 32,           /* takes sequences and optionals too */
 };
 
 struct hn_op {
@@ -60,6 +63,8 @@ struct hn_op {
     const hn_attr_spec *attr;     /* ends with a NULL name; NULL for none */
     hn_err (*infer)(hn_call *c);
     hn_err (*run)(hn_call *c);
+    hn_err (*make)(hn_call *c);   /* in place of run where only running tells what comes out: sets the
+                                   * outputs' type, shape and data, which lives in c->text */
     double (*macs)(const hn_call *c);    /* multiply-adds of one run; NULL for none worth counting */
 };
 
@@ -72,6 +77,9 @@ hn_err hn_infer_broadcast(hn_call *c);       /* out 0: type of in 0, broadcast s
 
 /* out = a and b broadcast together; fails naming the node when they do not fit. */
 hn_err hn_broadcast(hn_call *c, const hn_shape *a, const hn_shape *b, hn_shape *out);
+
+/* infer of a node with bodies: types and shapes through the body, whose inputs' are set already. */
+hn_err hn_infer_body(hn_call *c, hn_graph *body);
 
 /* Sets out[i] to `type` and `shape`; out[i] may be NULL. */
 void hn_out(hn_call *c, int i, hn_dtype type, const hn_shape *shape);

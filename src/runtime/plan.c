@@ -203,6 +203,8 @@ static const hn_impl *choose(const builder *b, hn_prep *prep)
 
 static bool shapes_known(const hn_node *n, const builder *b)
 {
+    if (n->op->make)
+        return false;
     for (int i = 0; i < n->in_count; i++)
         if (n->in[i] && b->at[n->in[i]->index][HN_PLAIN] >= 0 &&
             b->p->slot[b->at[n->in[i]->index][HN_PLAIN]].kind == HN_SLOT_DYNAMIC)
@@ -234,8 +236,9 @@ static bool transpose_alias(const builder *b, const hn_node *n, hn_layout *from,
 static hn_err add_node(builder *b, const hn_node *n)
 {
     hn_plan *p = b->p;
-    size_t ins = (size_t)n->in_count, outs = (size_t)n->out_count;
+    size_t ins = (size_t)n->in_count, outs = (size_t)n->out_count, outers = (size_t)hn_node_outers(n, NULL);
     const hn_tensor **types = HN_NEW(p->arena, const hn_tensor *, ins + outs);
+    hn_value **outer = HN_NEW(p->arena, hn_value *, outers);
     hn_prep prep = { .cx = b->cx, .node = n, .k = p->k, .threads = p->threads, .in_count = n->in_count,
                      .out_count = n->out_count, .in = types, .arena = p->arena, .packs = p->packs };
     bool dynamic = !shapes_known(n, b);
@@ -243,7 +246,8 @@ static hn_err add_node(builder *b, const hn_node *n)
     hn_step *s;
     int slot;
 
-    if (!types)
+    int *in = HN_NEW(p->arena, int, ins + outers);       /* reorders come before the step itself */
+    if (!types || !outer || !in)
         return hn_nomem(b->cx, "a plan");
     if (!dynamic && n->out[0] && (n->op->flags & HN_OP_VIEW) && n->act.kind == HN_ACT_NONE) {
         HN_TRY(slot_for(b, n->in[0], HN_PLAIN, &slot));
@@ -259,23 +263,23 @@ static hn_err add_node(builder *b, const hn_node *n)
     prep.out = types + ins;
     const hn_impl *impl = dynamic ? &hn_impl_eval : choose(b, &prep);
 
-    int *in = HN_NEW(p->arena, int, ins);        /* reorders come before the step itself */
-    if (!in)
-        return hn_nomem(b->cx, "a plan");
     for (size_t i = 0; i < ins; i++) {
         in[i] = -1;
         if (n->in[i])
             HN_TRY(slot_for(b, n->in[i], operand_layout(impl, prep.layout, n, (int)i), &in[i]));
     }
+    hn_node_outers(n, outer);
+    for (size_t i = 0; i < outers; i++)          /* what bodies use has to live until the step is done */
+        HN_TRY(slot_for(b, outer[i], HN_PLAIN, &in[ins + i]));
     if (impl->prepare)
         HN_TRY(impl->prepare(&prep));
     hn_call macs = { .cx = b->cx, .node = n, .in_count = n->in_count, .out_count = n->out_count,
                      .in = prep.in, .out = (hn_tensor *const *)(uintptr_t)prep.out };
-    HN_TRY(add_step(b, (hn_step){ .impl = impl, .node = n, .in_count = n->in_count,
+    HN_TRY(add_step(b, (hn_step){ .impl = impl, .node = n, .in_count = n->in_count + (int)outers,
                                   .out_count = n->out_count, .layout = prep.layout,
                                   .state = prep.state, .dynamic = dynamic,
                                   .macs = n->op->macs && !dynamic ? n->op->macs(&macs) : 0 }, &s));
-    for (size_t i = 0; i < ins; i++)
+    for (size_t i = 0; i < ins + outers; i++)
         s->in[i] = in[i];
     for (size_t i = 0; i < outs; i++) {
         s->out[i] = -1;

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/num.h"
+
+_Static_assert((int)HN_DTYPE_COUNT <= (int)HN_SEQ, "containers are told by bits above every element type");
+_Static_assert(sizeof(hn_list) <= sizeof(hn_text), "a container is as large as a text");
 
 static const struct { const char *name; uint8_t code, class; uint16_t bits; } types[] = {
     [HN_NONE] = { "none", 0, HN_CLASS_NONE, 0 },
@@ -13,10 +17,23 @@ static const struct { const char *name; uint8_t code, class; uint16_t bits; } ty
 #undef DTYPE
 };
 
-const char *hn_dtype_name(hn_dtype t) { return types[t].name; }
-unsigned hn_dtype_bits(hn_dtype t) { return types[t].bits; }
-int hn_dtype_class(hn_dtype t) { return types[t].class; }
-int hn_dtype_to_onnx(hn_dtype t) { return types[t].code; }
+static const char *const list_names[3][HN_DTYPE_COUNT] = {
+#define DTYPE(id, name, code, bits, class) \
+    [0][HN_##id] = "sequence of " name, [1][HN_##id] = "optional " name, [2][HN_##id] = "optional sequence of " name,
+#include "tensor/dtypes.def"
+#undef DTYPE
+    [0][HN_NONE] = "empty sequence", [1][HN_NONE] = "empty optional", [2][HN_NONE] = "optional empty sequence",
+};
+
+const char *hn_dtype_name(hn_dtype t)
+{
+    return hn_is_list(t) ? list_names[((int)t >> 6) - 1][(int)t & (HN_SEQ - 1)] : types[t].name;
+}
+
+/* A container is one element that points elsewhere, like a text, and like one refused by arithmetic. */
+unsigned hn_dtype_bits(hn_dtype t) { return hn_is_list(t) ? types[HN_STR].bits : types[t].bits; }
+int hn_dtype_class(hn_dtype t) { return hn_is_list(t) ? HN_CLASS_S : types[t].class; }
+int hn_dtype_to_onnx(hn_dtype t) { return hn_is_list(t) ? 0 : types[t].code; }
 
 hn_dtype hn_dtype_from_onnx(int64_t code)
 {
@@ -55,7 +72,7 @@ size_t hn_shape_count(const hn_shape *s)
 
 size_t hn_dtype_bytes(hn_dtype t, size_t count)
 {
-    unsigned bits = types[t].bits;
+    unsigned bits = hn_dtype_bits(t);
     if (bits >= 8)
         return hn_mul(count, bits / 8);
     return hn_add(hn_mul(count / 8, bits), hn_ceil_div(count % 8 * bits, 8));
@@ -106,4 +123,45 @@ void hn_broadcast_strides(const hn_shape *s, int rank, size_t stride[HN_RANK_MAX
         stride[i] = d == 1 ? 0 : step;
         step *= (size_t)d;
     }
+}
+
+static hn_err copy_text(hn_ctx *cx, hn_text *t, size_t count, hn_arena *a)
+{
+    for (size_t i = 0; i < count; i++) {
+        t[i].ptr = hn_arena_text(a, t[i].ptr ? t[i].ptr : "", t[i].len);
+        if (!t[i].ptr)
+            return hn_nomem(cx, "a copy of a tensor");
+    }
+    return HN_OK;
+}
+
+static hn_err copy_bytes(hn_ctx *cx, const hn_tensor *from, hn_arena *a, hn_tensor *to)
+{
+    size_t bytes = hn_bytes(from);
+    *to = *from;
+    to->data = hn_arena_get(a, hn_max(bytes, 1), 64);
+    if (!to->data)
+        return hn_nomem(cx, "a copy of a tensor");
+    if (bytes)
+        memcpy(to->data, from->data, bytes);
+    return to->dtype == HN_STR ? copy_text(cx, to->data, hn_count(to), a) : HN_OK;
+}
+
+/* Containers nest at most twice: an optional holds a sequence, a sequence holds tensors. */
+static hn_err copy_list(hn_ctx *cx, const hn_tensor *from, hn_arena *a, hn_tensor *to)
+{
+    HN_TRY(copy_bytes(cx, from, a, to));
+    hn_list *list = to->data;
+    const hn_tensor *item = list->item;
+    list->item = HN_NEW(a, hn_tensor, list->count);
+    if (!list->item)
+        return hn_nomem(cx, "a copy of a sequence");
+    for (size_t i = 0; i < list->count; i++)
+        HN_TRY(hn_tensor_copy(cx, &item[i], a, &list->item[i]));
+    return HN_OK;
+}
+
+hn_err hn_tensor_copy(hn_ctx *cx, const hn_tensor *from, hn_arena *a, hn_tensor *out)
+{
+    return hn_is_list(from->dtype) ? copy_list(cx, from, a, out) : copy_bytes(cx, from, a, out);
 }

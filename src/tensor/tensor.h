@@ -16,6 +16,11 @@ typedef enum hn_dtype {
     HN_DTYPE_COUNT
 } hn_dtype;
 
+/* Containers: a dtype with these bits added is a sequence of tensors of it, an optional tensor of it, or
+ * with both an optional sequence.  The value itself is one element: a tensor without dimensions whose
+ * data is an hn_list.  The type of what an empty one from a file would hold may be HN_NONE. */
+enum { HN_SEQ = 0x40, HN_OPT = 0x80 };
+
 enum { HN_CLASS_NONE, HN_CLASS_F, HN_CLASS_I, HN_CLASS_U, HN_CLASS_C, HN_CLASS_S };
 
 #define HN_RANK_MAX 8
@@ -33,7 +38,14 @@ typedef struct hn_tensor {
     void *data;                    /* NULL: not known yet */
 } hn_tensor;
 
-const char *hn_dtype_name(hn_dtype t);            /* "f32"; "none" for HN_NONE */
+typedef struct hn_list { struct hn_tensor *item; size_t count; } hn_list;   /* an optional holds 0 or 1 */
+
+static inline bool hn_is_list(hn_dtype t) { return (int)t >= HN_SEQ; }
+static inline hn_dtype hn_list_of(hn_dtype t) { return (hn_dtype)((int)t & ~((int)t & HN_OPT ? HN_OPT : HN_SEQ)); }
+static inline hn_dtype hn_seq_of(hn_dtype t) { return (hn_dtype)((int)t | HN_SEQ); }
+static inline hn_dtype hn_opt_of(hn_dtype t) { return (hn_dtype)((int)t | HN_OPT); }
+
+const char *hn_dtype_name(hn_dtype t);            /* "f32"; "none" for HN_NONE; "sequence of f32" */
 unsigned hn_dtype_bits(hn_dtype t);
 int hn_dtype_class(hn_dtype t);                   /* HN_CLASS_* */
 static inline bool hn_is_float(hn_dtype t) { return hn_dtype_class(t) == HN_CLASS_F; }
@@ -66,6 +78,10 @@ void hn_get_f64(const hn_tensor *t, size_t first, size_t count, double *out);
 void hn_get_i64(const hn_tensor *t, size_t first, size_t count, int64_t *out);
 void hn_put_f64(hn_tensor *t, size_t first, size_t count, const double *in);
 void hn_put_i64(hn_tensor *t, size_t first, size_t count, const int64_t *in);
+
+/* A copy that owes nothing to the original: texts and what containers hold are copied too. */
+struct hn_arena;
+hn_err hn_tensor_copy(hn_ctx *cx, const hn_tensor *from, struct hn_arena *a, hn_tensor *out);
 
 /* Index along `axis` of a broadcast operand: fills stride[] (elements, 0 where broadcast) of `s`
  * seen as the trailing part of an output of rank `rank`. */

@@ -307,10 +307,10 @@ TEST(inputs_that_are_no_tensors_are_named)
     test_model m = { .opset = 13 };
     opened o;
     hn_buf type = { 0 }, info = { 0 };
-    pb_text(&type, 4, "");
+    pb_text(&type, 5, "");
     pb_text(&info, 1, "words");
     pb_message(&info, 2, &type);
     pb_message(&m.graph, 11, &info);
-    CHECK(says(open_model(&o, &m), HN_EUNSUP, "'words' is a sequence"));
+    CHECK(says(open_model(&o, &m), HN_EUNSUP, "'words' is a map"));
     done(&o);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph/elementwise.h"
+#include "graph/load.h"
 
 typedef struct params { double alpha, beta; } params;
 
@@ -129,6 +130,35 @@ static hn_err run_prelu(hn_call *c) { return hn_zip(c, (hn_zip_fns){ f_prelu, i_
 const hn_op hn_op_prelu = {
     .name = "PRelu", .since = 16, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
     .infer = infer_prelu, .run = run_prelu,
+};
+
+/* ---- SwiGLU: one half of a layer gates the other --------------------------------------- */
+
+static hn_err infer_swiglu(hn_call *c)
+{
+    HN_TRY(hn_want_float(c, 0));
+    HN_TRY(hn_want_same(c, 0, 1));
+    if (hn_shape_known(&c->in[0]->shape) && hn_shape_known(&c->in[1]->shape) &&
+        !hn_shape_equal(&c->in[0]->shape, &c->in[1]->shape))
+        return hn_bad(c, "the two inputs differ in shape");
+    return hn_infer_same(c);
+}
+
+static hn_err run_swiglu(hn_call *c)
+{
+    double *a, *b, alpha = hn_attr_float(c->node, "alpha", 1);
+    HN_TRY(hn_load_f64(c, c->in[0], &a));
+    HN_TRY(hn_load_f64(c, c->in[1], &b));
+    size_t count = hn_count(c->in[0]);
+    for (size_t i = 0; i < count; i++)
+        a[i] = a[i] / (1 + exp(-alpha * a[i])) * b[i];
+    hn_put_f64(c->out[0], 0, count, a);
+    return HN_OK;
+}
+
+const hn_op hn_op_swiglu = {
+    .name = "SwiGLU", .since = 28, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .attr = alpha_attr,
+    .infer = infer_swiglu, .run = run_swiglu,
 };
 
 /* ---- Clip: the bounds are inputs ------------------------------------------------------- */

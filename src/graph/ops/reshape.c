@@ -187,12 +187,12 @@ static hn_err infer_unsqueeze(hn_call *c)
 static const hn_attr_spec reshape_attr[] = { { "allowzero", HN_ATTR_INT, "0: a 0 copies the input's dimension" }, { 0 } };
 static const hn_attr_spec flatten_attr[] = { { "axis", HN_ATTR_INT, "1" }, { 0 } };
 
-#define VIEW(id, onnx, opset, ins_min, ins_max, infer_fn, attrs)                                     \
+#define VIEW(id, onnx, opset, ins_min, ins_max, more, infer_fn, attrs)                               \
     const hn_op hn_op_##id = { .name = onnx, .since = opset, .min_in = ins_min, .max_in = ins_max, \
-        .min_out = 1, .max_out = 1, .flags = HN_OP_VIEW, .attr = attrs, .infer = infer_fn, .run = run };
+        .min_out = 1, .max_out = 1, .flags = HN_OP_VIEW | more, .attr = attrs, .infer = infer_fn, .run = run };
 
-VIEW(identity,  "Identity",  25, 1, 1, infer_identity,  NULL)
-VIEW(reshape,   "Reshape",   25, 2, 2, infer_reshape,   reshape_attr)
-VIEW(flatten,   "Flatten",   25, 1, 1, infer_flatten,   flatten_attr)
-VIEW(squeeze,   "Squeeze",   25, 1, 2, infer_squeeze,   NULL)
-VIEW(unsqueeze, "Unsqueeze", 25, 2, 2, infer_unsqueeze, NULL)
+VIEW(identity,  "Identity",  25, 1, 1, HN_OP_LISTS, infer_identity,  NULL)
+VIEW(reshape,   "Reshape",   25, 2, 2, 0,           infer_reshape,   reshape_attr)
+VIEW(flatten,   "Flatten",   25, 1, 1, 0,           infer_flatten,   flatten_attr)
+VIEW(squeeze,   "Squeeze",   25, 1, 2, 0,           infer_squeeze,   NULL)
+VIEW(unsqueeze, "Unsqueeze", 25, 2, 2, 0,           infer_unsqueeze, NULL)

@@ -5,17 +5,24 @@
 #include "graph/eval.h"
 #include "graph/pass.h"
 
-static bool has_body(const hn_node *n)
+/* Is a node with bodies free of chance inside and of what is not constant around it? */
+static bool bodies_settled(const hn_node *n)
 {
-    for (int i = 0; i < n->attr_count; i++)
-        if (n->attr[i].kind == HN_ATTR_GRAPH)
-            return true;
-    return false;
+    for (int i = 0; i < n->attr_count; i++) {
+        const hn_graph *body = n->attr[i].kind == HN_ATTR_GRAPH ? n->attr[i].graph : NULL;
+        for (size_t k = 0; body && k < body->value_count; k++)
+            if (body->value[k]->outer)
+                return false;               /* inference makes constants the body's own */
+        for (size_t k = 0; body && k < body->node_count; k++)
+            if ((body->node[k]->op->flags & HN_OP_RANDOM) || !bodies_settled(body->node[k]))
+                return false;
+    }
+    return true;
 }
 
 static bool foldable(const hn_node *n)
 {
-    if ((n->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || has_body(n))
+    if ((n->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || !bodies_settled(n))
         return false;
     for (int i = 0; i < n->in_count; i++)
         if (n->in[i] && !hn_is_const(n->in[i]))
