@@ -2,7 +2,7 @@
 # Hone: `make help` lists the targets.  Nothing here names a source file: wildcards find them.
 #
 # Options: DEBUG=1   no optimisation, assertions kept
-#          SAN=address,undefined (or thread)   a sanitizer build, in its own folder
+#          SAN=address,undefined (or thread)   a sanitizer build with assertions, in its own folder
 #          CC=clang-14, CROSS=aarch64-linux-gnu-   another compiler or machine
 #          WERROR=1  warnings are errors (CI)
 #          PREFIX=/usr, DESTDIR=...   where `make install` puts things
@@ -19,7 +19,7 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 B ?= build/$(MACHINE)$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(DEBUG),-debug)$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))
 comma := ,
 
-CFLAGS ?= $(if $(DEBUG),-O0,-O2) -g
+CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.

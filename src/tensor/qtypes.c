@@ -17,16 +17,9 @@ static const struct { decode_fn *decode; encode_fn *encode; } codecs[HN_QT_COUNT
 #undef QTYPE
 };
 
-/* Types are told apart by name here: a row without an encoder says `none`. */
-enum {
-#define QTYPE(id, name, number, elements, bytes, decode, encode) HAS_##id = sizeof #encode != sizeof "none",
-#include "tensor/qtypes.def"
-#undef QTYPE
-};
-
 static const hn_qtype_info infos[HN_QT_COUNT] = {
 #define QTYPE(id, name, number, elements, bytes, decode, encode) \
-    [HN_QT_##id] = { name, number, elements, bytes, HAS_##id },
+    [HN_QT_##id] = { name, number, elements, bytes },
 #include "tensor/qtypes.def"
 #undef QTYPE
 };
@@ -62,6 +55,8 @@ size_t hn_q_bytes(hn_qtype t, size_t count)
     return blocks * q->block_size;
 }
 
+bool hn_q_has_encode(hn_qtype t) { return codecs[t].encode != hn_q_encode_none; }
+
 void hn_q_decode(hn_qtype t, const void *src, float *dst, size_t count)
 {
     size_t block = hn_qtype_get(t)->block_count;
@@ -72,7 +67,7 @@ void hn_q_decode(hn_qtype t, const void *src, float *dst, size_t count)
 void hn_q_encode(hn_qtype t, const float *src, void *dst, size_t count)
 {
     size_t block = hn_qtype_get(t)->block_count;
-    assert(count % block == 0 && infos[t].has_encode);
+    assert(count % block == 0 && hn_q_has_encode(t));
     codecs[t].encode(src, dst, count / block);
 }
 

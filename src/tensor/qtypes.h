@@ -25,7 +25,6 @@ typedef struct hn_qtype_info {
     uint32_t number;              /* in GGUF files */
     uint16_t block_count;         /* elements in a block; 1 for plain types */
     uint16_t block_size;          /* its bytes */
-    bool has_encode;
 } hn_qtype_info;
 
 enum { HN_Q_BLOCK_MAX = 256 };    /* elements of the largest block */
@@ -39,6 +38,7 @@ size_t hn_q_bytes(hn_qtype t, size_t count);
 
 /* `count` elements, a whole number of blocks.  src and dst need no alignment beyond their type's. */
 void hn_q_decode(hn_qtype t, const void *src, float *dst, size_t count);
-void hn_q_encode(hn_qtype t, const float *src, void *dst, size_t count);   /* needs has_encode */
+void hn_q_encode(hn_qtype t, const float *src, void *dst, size_t count);   /* hn_q_has_encode */
+bool hn_q_has_encode(hn_qtype t);
 
 #endif

@@ -99,7 +99,7 @@ TEST(encoders_take_any_float)
 
     for (int t = HN_QT_NONE + 1; t < HN_QT_COUNT; t++) {
         size_t n = hn_qtype_get((hn_qtype)t)->block_count;
-        if (!hn_qtype_get((hn_qtype)t)->has_encode)
+        if (!hn_q_has_encode((hn_qtype)t))
             continue;
         for (size_t k = 0; k <= sizeof odd / sizeof odd[0]; k++) {
             for (size_t e = 0; e < n; e++)           /* all alike; then all of them mixed */
