@@ -5,6 +5,7 @@
 #          SAN=address,undefined (or thread)   a sanitizer build, in its own folder
 #          CC=clang-14, CROSS=aarch64-linux-gnu-   another compiler or machine
 #          WERROR=1  warnings are errors (CI)
+#          PREFIX=/usr, DESTDIR=...   where `make install` puts things
 
 CROSS   ?=
 CC       = $(CROSS)gcc
@@ -12,7 +13,7 @@ AR       = $(CROSS)ar
 VERSION := $(shell sed -n 's/.*HONE_VERSION "\(.*\)"/\1/p' include/hone.h)
 SOVERSION = 0
 PREFIX  ?= /usr/local
-MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 
 # The build folder says what it holds, so variants never mix.
 B ?= build/$(MACHINE)$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(DEBUG),-debug)$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))
@@ -23,7 +24,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototype
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
 ALL = -std=c11 -D_GNU_SOURCE -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
-      -ffp-contract=off -fno-math-errno $(if $(DEBUG),,-DNDEBUG) \
+      -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
       $(WARN) $(CFLAGS) -MMD -MP
 LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
@@ -46,11 +47,29 @@ lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 
-.PHONY: all help
+.PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
 all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+# ---- From nothing: packages first, then a second make, which has a compiler to ask ---------
+deps:          ## install the Debian packages that are missing
+	@tools/deps.sh $(GROUP)
+
+AGAIN = +@$(MAKE) --no-print-directory $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+demo: deps     ## build, then recognise pictures and write a page about it
+	$(AGAIN) demo-now
+demo-now: $(B)/hone $(B)/libhone-media.so
+	@$(B)/hone demo --html build/demo.html
+
+test: deps     ## everything that proves it right on this machine, in minutes
+	$(AGAIN) all
+	@tools/test.sh
+
+full: GROUP = full
+full: deps     ## test, and: sanitizers, clang, ARM in an emulator, fuzzing
+	@tools/full.sh
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -79,13 +98,24 @@ LIB_LIBS = -Wl,--as-needed -lm -ljansson -lpcre2-8 -lutf8proc
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
+$(B)/libhone-media.a: $(media_o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 # Pictures live apart, so that the program starts without their libraries.
 $(B)/libhone-media.so: $(media_o) $(B)/libhone.a
-	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
 
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
-	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map -Wl,-z,defs \
+	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
+
+# ---- Examples: examples/<name>.c against the shared library, as a user builds them --------
+examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
+examples: $(examples)   ## the example programs
+$(B)/examples/%: examples/%.c $(B)/libhone.so.$(SOVERSION)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(CFLAGS) -std=c11 $(WARN) -Iinclude -o $@ $< $(B)/libhone.so.$(SOVERSION) '-Wl,-rpath,$$ORIGIN/..'
 
 # ---- Tests: tests/<floor>/<noun>.c, found by wildcard ------------------------------------
 test_c := $(shell find tests -mindepth 2 -name '*.c' -not -path 'tests/support/*' 2>/dev/null)
@@ -96,10 +126,19 @@ TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
 $(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+# The system floors are no part of the library: their tests link what they test.
+$(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
+$(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
 
-quick: $(tests) $(B)/hone    ## unit tests only, in seconds
+quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
+
+# What threads meet in, for the thread sanitizer.
+threads: $(filter $(B)/tests/base/pool $(B)/tests/runtime/% $(B)/tests/api/%,$(tests))
+	@tools/run-tests.sh $^
+cli-tests: $(B)/hone $(B)/libhone-media.so $(examples)   ## commands against tests/cli/*.test
+	@tools/cli-tests.sh $(B) tests/cli/*.test
 
 # ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
 FUZZ_SECONDS ?= 60
@@ -108,25 +147,87 @@ F = build/fuzz
 fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
 .PHONY: fuzz
 fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
-	@for name in $(fuzz_names); do mkdir -p $(F)/corpus/$$name; \
-	    $(F)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-	        -artifact_prefix=$(F)/$$name- $(F)/corpus/$$name fuzz/seeds/$$name || exit 1; done
+	@tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
 
-fuzz-%:
-	$(Q)$(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
-	    $(F)/obj/libhone.a $(F)/obj/fuzz/$*.o
-	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(F)/obj/libhone.a $(LIB_LIBS)
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
+fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # graphs from bytes
 
-# The floors that other machines run under an emulator; the engine whole.
+.PHONY: fuzzable
+fuzzable:                       # once, before targets that may be built side by side
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(fuzz_support)
+
+fuzz-%: fuzzable
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
+	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
+	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
+
+# The floors that other machines run under an emulator: the run-only library, which needs libc and
+# libm alone, so nothing else has to be there for them.
 CROSS_FLOORS = base tensor kernels graph formats runtime
+LEAN = LIB_FLOORS='$(CROSS_FLOORS)' LIB_LIBS=-lm B=build/lean-$@
 cross: $(filter $(foreach f,$(CROSS_FLOORS),$(B)/tests/$(f)/%),$(tests))
 	@tools/run-tests.sh $^
 
 arm64:         ## cross build for AArch64, tests under qemu
-	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory CROSS=aarch64-linux-gnu- cross
+	@HONE_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' $(MAKE) --no-print-directory $(LEAN) CROSS=aarch64-linux-gnu- cross
 
 arm32:         ## cross build for 32-bit ARM, tests under qemu
-	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory CROSS=arm-linux-gnueabihf- cross
+	@HONE_TEST_RUNNER='qemu-arm -L /usr/arm-linux-gnueabihf' $(MAKE) --no-print-directory $(LEAN) CROSS=arm-linux-gnueabihf- cross
+
+fresh:         ## make demo and make test in a bare Debian 12 (as root; makes it in a temporary folder)
+	@tools/fresh.sh
+
+# ---- Checks without running: each also alone --------------------------------------------------
+check: floors isa    ## floors, headers alone, licence lines, tabs, instruction sets kept apart
+	@B=$(B) CC=$(CC) tools/check-headers.sh
+	@tools/check-text.sh
+
+isa: $(lib_o)  ## nothing of one instruction set leaks into common code
+	@NM=$(CROSS)nm OBJDUMP=$(CROSS)objdump tools/check-isa.sh $(B) "$(ISAS)"
+
+floors:        ## no include points up or sideways
+	@awk -f tools/floors.awk $$(find src -name '*.[ch]')
+
+sizes:         ## lines per floor, and the longest files
+	@for f in $$(cat src/FLOORS); do test ! -d src/$$f || \
+	    printf '%8d  %s\n' $$(find src/$$f -name '*.[ch]' | xargs cat | wc -l) src/$$f; done
+	@find src -name '*.[ch]' | xargs wc -l | awk '$$2 != "total"' | sort -rn | head -n 10
+
+# ---- Reference pages, made by the program from its own lists -----------------------------------
+SUITE = build/onnx-backend-tests
+doc: $(B)/hone ## write doc/commands.md and doc/operators.md
+	@mkdir -p doc && $(B)/hone help --markdown > doc/commands.md
+	@tools/suite.sh $(SUITE) && { $(B)/hone verify --suite $(SUITE) --report doc/operators.md | tail -n 1; }
+
+# ---- Install ------------------------------------------------------------------------------------
+# DESTDIR is for packagers: files go below it, what they say about themselves does not.
+PUT = $(DESTDIR)$(PREFIX)
+BASH_DIR = share/bash-completion/completions
+ZSH_DIR  = share/zsh/site-functions
+FISH_DIR = share/fish/vendor_completions.d
+installed = bin/hone lib/hone/libhone-media.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
+            lib/pkgconfig/hone.pc include/hone.h share/man/man1/hone.1 share/doc/hone/LICENSE \
+            $(BASH_DIR)/hone $(ZSH_DIR)/_hone $(FISH_DIR)/hone.fish
+
+install: all   ## program, library, header, man page, completion
+	@mkdir -p $(addprefix $(PUT)/,$(sort $(dir $(installed))))
+	install -m 755 $(B)/hone $(PUT)/bin/hone
+	install -m 644 $(B)/libhone-media.so $(PUT)/lib/hone/
+	install -m 644 $(B)/libhone.so.$(SOVERSION) $(B)/libhone.a $(PUT)/lib/
+	ln -sf libhone.so.$(SOVERSION) $(PUT)/lib/libhone.so
+	install -m 644 include/hone.h $(PUT)/include/
+	install -m 644 LICENSE $(PUT)/share/doc/hone/
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: hone' 'Description: run trained models on small machines' \
+	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(filter -l%,$(LIB_LIBS)) -pthread' \
+	    'Cflags: -I$${prefix}/include' > $(PUT)/lib/pkgconfig/hone.pc
+	@$(B)/hone help --man > $(PUT)/share/man/man1/hone.1
+	@$(B)/hone help --completion bash > $(PUT)/$(BASH_DIR)/hone
+	@$(B)/hone help --completion zsh > $(PUT)/$(ZSH_DIR)/_hone
+	@$(B)/hone help --completion fish > $(PUT)/$(FISH_DIR)/hone.fish
+
+uninstall:     ## remove what install put there
+	rm -f $(addprefix $(PUT)/,$(installed))
+	@rmdir $(PUT)/lib/hone $(PUT)/share/doc/hone 2>/dev/null || true
 
 # ---- Benchmarks: bench/<noun>.c ---------------------------------------------------------------
 $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
@@ -134,12 +235,6 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libhone.a
 
 bench-kernels: $(B)/bench/kernels    ## every kernel as a share of this core's peak; ONLY=gemm for some
 	@$< $(ONLY)
-
-isa: $(lib_o)  ## nothing of one instruction set leaks into common code
-	@NM=$(CROSS)nm OBJDUMP=$(CROSS)objdump tools/check-isa.sh $(B) "$(ISAS)"
-
-floors:        ## no include points up or sideways
-	@awk -f tools/floors.awk $$(find src -name '*.[ch]')
 
 clean:         ## remove every build
 	rm -rf build

@@ -173,7 +173,7 @@ HONE_API hone_status hone_session_set_output(hone_session *session, size_t i, vo
 /* After the first run with the same shapes: allocates nothing. */
 HONE_API hone_status hone_session_run(hone_session *session, hone_error *err);
 
-/* After a run: where output i lies and its shape, valid until the next run. */
+/* After a run, HONE_ERROR_ARG before: where output i lies and its shape, valid until the next run. */
 HONE_API hone_status hone_session_output(const hone_session *session, size_t i, const void **data,
                                          hone_io *shape);
 

@@ -9,8 +9,8 @@ for t in "$@"; do
     passed=$((passed + ok))
     printf '%s\n' "$out" | grep '^skipped:'
     if [ "$code" -ne 0 ]; then
-        bad=$(printf '%s\n' "$out" | grep -c '^\[  FAILED  \] .*')
-        [ "$bad" -gt 0 ] || bad=1
+        bad=$(printf '%s\n' "$out" | sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s).*/\1/p')
+        [ "${bad:-0}" -gt 0 ] || bad=1
         failed=$((failed + bad))
         printf '%s failed (exit %d):\n%s\n' "$t" "$code" "$out"
     fi

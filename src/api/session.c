@@ -150,8 +150,8 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     const hn_plan_stats *s = &plan->stats;
     *out = (hone_memory){ .arena = s->arena_bytes, .weights = s->packed_bytes + s->const_bytes,
                           .mapped = m->source.mapped_bytes, .exact = s->exact,
-                          .total = s->arena_bytes + s->packed_bytes + s->const_bytes +
-                                   hn_arena_used(plan->graph->arena) };
+                          /* constants made by folding lie in the plan's own arena */
+                          .total = s->arena_bytes + s->packed_bytes + hn_arena_held(plan->graph->arena) };
     hn_plan_free(&cx, plan);
     return HONE_OK;
 }
@@ -302,9 +302,9 @@ hone_status hone_session_run(hone_session *s, hone_error *err)
 hone_status hone_session_output(const hone_session *s, size_t i, const void **data, hone_io *shape)
 {
     const hn_graph *g = s->model->source.graph;
-    if (i >= g->out_count)
+    const hn_tensor *t = i < g->out_count ? hn_session_output(s->run, i) : NULL;
+    if (!t || t->dtype == HN_NONE)               /* no such output, or no run yet */
         return HONE_ERROR_ARG;
-    const hn_tensor *t = hn_session_output(s->run, i);
     *data = t->data;
     if (shape) {
         *shape = (hone_io){ .name = g->out[i]->name, .dtype = (hone_dtype)hn_dtype_to_onnx(t->dtype),

@@ -120,3 +120,11 @@ char *hn_arena_printf(hn_arena *a, const char *format, ...)
 }
 
 size_t hn_arena_used(const hn_arena *a) { return a->used; }
+
+size_t hn_arena_held(const hn_arena *a)
+{
+    size_t sum = sizeof *a;
+    for (const block *b = a->first; b; b = b->next)
+        sum = hn_add(sum, sizeof *b + b->size);
+    return sum;
+}

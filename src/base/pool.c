@@ -12,12 +12,16 @@
 /* How long a worker waits awake for the next job: longer than the gap between two
  * steps of a plan, far shorter than anything a power meter sees. */
 #define SPIN_NS 20000u
+#define SPINS_MAX 2000u
+
+typedef struct start { hn_pool *pool; unsigned index; } start;      /* what a worker is told */
 
 struct hn_pool {
     hn_ctx cx;
     unsigned threads;
     unsigned started;             /* workers running, threads - 1 unless creation failed */
     pthread_t *worker;
+    start *start;                 /* beside each worker */
     pthread_mutex_t busy;         /* held by the caller whose job runs */
 
     pthread_mutex_t lock;         /* guards sleepers, quit and the condition */
@@ -26,14 +30,17 @@ struct hn_pool {
     bool quit;
 
     atomic_uint epoch;            /* counts jobs; a change is the start signal */
-    atomic_uint running;          /* workers that have not finished the current job */
+    atomic_uint gate;             /* workers inside the current job, and SHUT when none may enter */
     atomic_size_t next;           /* next unclaimed piece */
     size_t pieces;
+    unsigned limit;               /* workers below this number take part in the current job */
     void (*work)(void *, size_t, unsigned);
     void *arg;
 };
 
-struct start { hn_pool *pool; unsigned index; };
+/* A worker that comes late to a job, because the machine gave its core to someone else, finds the gate
+ * shut and goes back to wait: nobody waits for a worker that never began. */
+#define SHUT 0x80000000u
 
 static inline void pause_cpu(void)
 {
@@ -78,15 +85,15 @@ static bool wait_for_job(hn_pool *p, unsigned seen)
 
 static void *worker_main(void *arg)
 {
-    struct start *s = arg;
+    const start *s = arg;
     hn_pool *p = s->pool;
     unsigned index = s->index, seen = 0;
 
-    hn_free(&p->cx, s);
     while (wait_for_job(p, seen)) {
         seen = atomic_load(&p->epoch);
-        claim(p, index);
-        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
+        if (!(atomic_fetch_add_explicit(&p->gate, 1, memory_order_acquire) & SHUT) && index < p->limit)
+            claim(p, index);
+        atomic_fetch_sub_explicit(&p->gate, 1, memory_order_release);
     }
     return NULL;
 }
@@ -109,21 +116,19 @@ hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out)
         return hn_nomem(cx, "a thread pool");
     p->cx.env = cx ? cx->env : NULL;
     p->threads = threads;
+    atomic_init(&p->gate, SHUT);
     p->worker = hn_calloc(cx, threads, sizeof *p->worker);
+    p->start = hn_calloc(cx, threads, sizeof *p->start);
     pthread_mutex_init(&p->busy, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
 
-    bool ok = p->worker != NULL;
+    bool ok = p->worker && p->start;
     while (ok && p->started + 1 < threads) {
-        struct start *s = hn_alloc(cx, sizeof *s);
-        if (s)
-            *s = (struct start){ p, p->started + 1 };
-        ok = s && pthread_create(&p->worker[p->started], NULL, worker_main, s) == 0;
-        if (ok)
-            p->started++;
-        else
-            hn_free(cx, s);
+        start *s = &p->start[p->started];
+        *s = (start){ p, p->started + 1 };
+        ok = pthread_create(&p->worker[p->started], NULL, worker_main, s) == 0;
+        p->started += ok;
     }
     if (!ok) {
         hn_pool_free(p);
@@ -148,28 +153,34 @@ void hn_pool_free(hn_pool *p)
     pthread_cond_destroy(&p->wake);
     hn_ctx cx = p->cx;
     hn_free(&cx, p->worker);
+    hn_free(&cx, p->start);
     hn_free(&cx, p);
 }
 
 unsigned hn_pool_threads(const hn_pool *p) { return p ? p->threads : 1; }
 
-void hn_pool_run(hn_pool *p, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
+void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces, void (*work)(void *, size_t, unsigned), void *arg)
 {
-    if (!p || pieces < 2 || p->started == 0 || pthread_mutex_trylock(&p->busy) != 0) {
+    if (!p || pieces < 2 || p->started == 0 || threads == 1 || pthread_mutex_trylock(&p->busy) != 0) {
         for (size_t i = 0; i < pieces; i++)
             work(arg, i, 0);
         return;
     }
     p->pieces = pieces;
+    p->limit = threads ? threads : p->threads;
     p->work = work;
     p->arg = arg;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->running, p->started, memory_order_relaxed);
+    atomic_fetch_and_explicit(&p->gate, ~SHUT, memory_order_release);
     signal_workers(p);
 
     claim(p, 0);
-    while (atomic_load_explicit(&p->running, memory_order_acquire) != 0)
+    atomic_fetch_or_explicit(&p->gate, SHUT, memory_order_acquire);
+    for (unsigned spins = 0; (atomic_load_explicit(&p->gate, memory_order_acquire) & ~SHUT) != 0; spins++) {
         pause_cpu();
+        if (spins > SPINS_MAX)
+            sched_yield();            /* the worker we wait for may need this very core */
+    }
     pthread_mutex_unlock(&p->busy);
 }
 

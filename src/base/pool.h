@@ -16,12 +16,13 @@ hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out);
 void hn_pool_free(hn_pool *p);                   /* NULL is fine */
 unsigned hn_pool_threads(const hn_pool *p);      /* 1 for NULL */
 
-/* Calls work(arg, piece, worker) for every piece in [0, pieces), in any order, and returns
- * when all are done; worker is below hn_pool_threads(p) and names the thread's scratch.
+/* Calls work(arg, piece, worker) for every piece in [0, pieces), in any order, and returns when all
+ * are done.  At most `threads` threads take part (0: all); worker is below that number and below
+ * hn_pool_threads(p), and names the thread's scratch.
  * p NULL, or a pool busy with another caller's work: all pieces on this thread, as worker 0.
  * Results must not depend on which worker ran a piece. */
-void hn_pool_run(hn_pool *p, size_t pieces, void (*work)(void *arg, size_t piece, unsigned worker),
-                 void *arg);
+void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces,
+                 void (*work)(void *arg, size_t piece, unsigned worker), void *arg);
 
 /* Threads this process may use, at least 1. */
 unsigned hn_cpu_count(void);

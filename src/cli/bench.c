@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/process.h"
+#include "cli/bench.h"
 #include "cli/dims.h"
+#include "cli/lm_opts.h"
 #include "cli/runner.h"
 #include "cli/table.h"
 #include "cost/machine.h"
@@ -255,8 +257,22 @@ static hn_err tell(bench *b, bool profiled)
     return e;
 }
 
+/* The bytes decide, not the name. */
+static bool is_gguf(const char *path)
+{
+    hn_ctx quiet = { 0 };
+    hn_file f;
+    if (hn_file_open(&quiet, path, &f))
+        return false;
+    bool yes = hn_gguf_probe(f.data, f.len);
+    hn_file_close(&f);
+    return yes;
+}
+
 static hn_err run(hn_cli *c)
 {
+    if (is_gguf(c->args.operand[0]))
+        return hn_bench_lm(c, c->args.operand[0]);
     bench b = { .c = c };
     const char *trace = hn_arg_text(&c->args, "trace", NULL);
     double seconds = hn_arg_real(&c->args, "seconds", 2);
@@ -284,6 +300,9 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to 
 static const hn_opt opts[] = {
     { "seconds", 's', HN_OPT_REAL, "S", "how long to measure (default 2)", NULL, 0.01, 86400 },
     HN_DIM_OPT,
+    HN_LM_MODEL_OPTS,
+    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512)", NULL, 1, 1000000 },
+    { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
     { "trace", 0, HN_OPT_FILE, "FILE", "write one run as a trace for a trace viewer (JSON)", NULL, 0, 0 },
     { 0 }
@@ -296,6 +315,8 @@ const hn_command hn_command_bench = {
     .help = "Runs the model on made-up inputs, one after another, for a while: percentiles of latency,\n"
             "throughput, time to load, plan and first run, bytes of memory, and arithmetic rate as a share\n"
             "of the fused multiply-add peak measured on this machine in the same minute.\n\n"
+            "Language models (.gguf): tokens a second reading a prompt and making an answer, time to the first token,\n"
+            "and how much of the machine's read bandwidth the weights take.\n\n"
             "private: bytes only this process holds, weights mapped from the file not counted.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -65,7 +65,7 @@ const char *hn_help_exit_text(int code, char out[HN_HELP_TEXT])
 
 static void heading(FILE *f, const char *text)
 {
-    fprintf(f, "\n%s%s%s\n", hn_style(f, HN_BOLD), text, hn_style(f, HN_PLAIN));
+    fprintf(f, "\n%s%s%s\n", hn_style(f, HN_STYLE_BOLD), text, hn_style(f, HN_STYLE_PLAIN));
 }
 
 /* "  term      what it is, wrapped beside it" */
@@ -127,8 +127,8 @@ static void print_command(FILE *f, const hn_command *cmd)
     char usage[HN_HELP_TEXT];
     int width = hn_term_width(f);
 
-    fprintf(f, "hone %s: %s\n\n  $ %s%s%s\n", cmd->name, cmd->summary, hn_style(f, HN_GREEN),
-            cmd->example, hn_style(f, HN_PLAIN));
+    fprintf(f, "hone %s: %s\n\n  $ %s%s%s\n", cmd->name, cmd->summary, hn_style(f, HN_STYLE_GREEN),
+            cmd->example, hn_style(f, HN_STYLE_PLAIN));
     fprintf(f, "\nusage: %s\n\n", hn_help_usage_text(cmd, usage));
     hn_wrap(f, cmd->help, 0, width, 0);
     if (cmd->operand) {

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/media.h"
 #include "cli/table.h"
+#include "formats/format.h"
 #include "graph/op.h"
 #include "kernels/kernels.h"
 
@@ -81,13 +82,8 @@ static hn_err list_types(hn_cli *c, json_t *rows)
 
 static hn_err list_formats(hn_cli *c, json_t *rows)
 {
-    static const char *const name[] = {
-#define FORMAT(id) #id,
-#include "formats/formats.def"
-#undef FORMAT
-    };
-    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
-        HN_TRY(append(c, rows, json_pack("{s:s}", "format", name[i])));
+    for (const hn_format *const *f = hn_formats; *f; f++)
+        HN_TRY(append(c, rows, json_pack("{s:s, s:s}", "format", (*f)->name, "extensions", (*f)->extensions)));
     return HN_OK;
 }
 
@@ -98,9 +94,16 @@ static hn_err list_kernels(hn_cli *c, json_t *rows)
 #include "kernels/kernels.def"
 #undef KERNEL
     };
-    for (size_t i = 0; i < sizeof kernel / sizeof kernel[0]; i++)
-        HN_TRY(append(c, rows, json_pack("{s:s, s:s}", "kernel", kernel[i][0], "signature", kernel[i][1])));
-    return HN_OK;
+    const hn_kernels *picked = hn_kernels_pick();
+    json_t *isas = json_array();
+    hn_err e = isas ? HN_OK : hn_nomem(&c->cx, "the list");
+    for (const hn_kernels *const *t = hn_kernel_tables; !e && *t; t++)
+        e = append(c, isas, json_sprintf("%s%s", (*t)->isa, *t == picked ? " (in use)" : ""));
+    for (size_t i = 0; !e && i < sizeof kernel / sizeof kernel[0]; i++)
+        e = append(c, rows, json_pack("{s:s, s:O, s:s}", "kernel", kernel[i][0], "built for", isas,
+                                      "signature", kernel[i][1]));
+    json_decref(isas);
+    return e;
 }
 
 static hn_err list_commands(hn_cli *c, json_t *rows)
@@ -133,9 +136,9 @@ static const struct list {
 } lists[] = {
     { "ops",      COLUMNS("operator", "domain", "opset", "inputs", "outputs", "attributes"), list_ops },
     { "types",    COLUMNS("type", "bits", "kind", "onnx"), list_types },
-    { "formats",  COLUMNS("format"), list_formats },
+    { "formats",  COLUMNS("format", "extensions"), list_formats },
     { "pictures", COLUMNS("format", "extensions", "reads", "writes"), list_pictures },
-    { "kernels",  COLUMNS("kernel", "signature"), list_kernels },
+    { "kernels",  COLUMNS("kernel", "built for", "signature"), list_kernels },
     { "commands", COLUMNS("command", "what"), list_commands },
 };
 

@@ -90,8 +90,8 @@ int main(int argc, char **argv)
         e = late;
     if (e && c.cx.msg[0]) {
         const char *name = c.args.cmd ? c.args.cmd->name : NULL;
-        fprintf(stderr, "%shone%s%s:%s %s\n", hn_style(stderr, HN_RED), name ? " " : "",
-                name ? name : "", hn_style(stderr, HN_PLAIN), c.cx.msg);
+        fprintf(stderr, "%shone%s%s:%s %s\n", hn_style(stderr, HN_STYLE_RED), name ? " " : "",
+                name ? name : "", hn_style(stderr, HN_STYLE_PLAIN), c.cx.msg);
     }
     hn_args_free(&c.cx, &c.args);
     return hn_err_exit(e);

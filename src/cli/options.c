@@ -61,22 +61,24 @@ typedef struct nearest {
 
 static nearest nearest_to(const char *asked, size_t len)
 {
-    return (nearest){ asked, NULL, len, 0, len / 3 + 2 };      /* farther away is another word */
+    return (nearest){ asked, NULL, len, 0, (len + 2) / 3 + 1 };      /* farther away is another word */
 }
 
 static void consider(nearest *n, const char *word, size_t len)
 {
-    size_t distance = hn_edit_distance(n->asked, n->asked_len, word, len);
+    bool begun = n->asked_len > 0 && n->asked_len < len && memcmp(n->asked, word, n->asked_len) == 0;
+    size_t distance = begun ? 1 : hn_edit_distance(n->asked, n->asked_len, word, len);
     if (distance < n->distance)
         *n = (nearest){ n->asked, word, n->asked_len, len, distance };
 }
 
-/* "; did you mean '--json'?" or "". */
-static const char *suggestion(const nearest *n, const char *dashes, char out[WORD_MAX + 32])
+/* "; did you mean '--json'?", or `otherwise` when nothing is near. */
+static const char *suggestion(const nearest *n, const char *dashes, const char *otherwise,
+                              char out[WORD_MAX + 32])
 {
-    out[0] = 0;
-    if (n->word)
-        snprintf(out, WORD_MAX + 32, "; did you mean '%s%.*s'?", dashes, (int)n->len, n->word);
+    if (!n->word)
+        return otherwise;
+    snprintf(out, WORD_MAX + 32, "; did you mean '%s%.*s'?", dashes, (int)n->len, n->word);
     return out;
 }
 
@@ -94,7 +96,7 @@ static hn_err check_choice(hn_ctx *cx, const char *what, const char *choices, co
     }
     char hint[WORD_MAX + 32];
     return hn_fail(cx, HN_EARG, "%s: expected one of '%s', found '%s'%s", what, choices, value,
-                   suggestion(&near, "", hint));
+                   suggestion(&near, "", "", hint));
 }
 
 static hn_err check_number(hn_ctx *cx, const hn_opt *o, const char *value)
@@ -120,8 +122,8 @@ static hn_err check_command(hn_ctx *cx, const char *name)
         consider(&near, (*c)->name, strlen((*c)->name));
     }
     char hint[WORD_MAX + 32];
-    return hn_fail(cx, HN_EARG, "no command '%s'%s  `hone help` lists the commands", name,
-                   near.word ? suggestion(&near, "", hint) : ";");
+    return hn_fail(cx, HN_EARG, "no command '%s'%s `hone help` lists the commands", name,
+                   suggestion(&near, "", ";", hint));
 }
 
 static hn_err check_value(hn_ctx *cx, const hn_opt *o, const char *value)
@@ -177,8 +179,8 @@ static hn_err unknown_option(hn_ctx *cx, const hn_command *cmd, const char *text
     const hn_opt *o;
     for (size_t i = 0; (o = hn_opt_at(cmd, i)); i++)
         consider(&near, o->name, strlen(o->name));
-    return hn_fail(cx, HN_EARG, "no option '%.*s'%s  `hone %s%s--help` lists the options", (int)len,
-                   text, near.word ? suggestion(&near, "--", hint) : ";", cmd ? cmd->name : "",
+    return hn_fail(cx, HN_EARG, "no option '%.*s'%s `hone %s%s--help` lists the options", (int)len,
+                   text, suggestion(&near, "--", ";", hint), cmd ? cmd->name : "",
                    cmd ? " " : "");
 }
 

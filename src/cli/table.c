@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "cli/term.h"
 
 #define COLUMNS_MAX 16
@@ -97,10 +98,10 @@ static void print_cell(const table *t, size_t j, const char *text)
 
 static void print_text(const table *t)
 {
-    fputs(hn_style(stdout, HN_DIM), stdout);
+    fputs(hn_style(stdout, HN_STYLE_DIM), stdout);
     for (size_t j = 0; j < t->columns; j++)
         print_cell(t, j, t->head[j]);
-    fputs(hn_style(stdout, HN_PLAIN), stdout);
+    fputs(hn_style(stdout, HN_STYLE_PLAIN), stdout);
     for (size_t i = 0; i < t->rows; i++)
         for (size_t j = 0; j < t->columns; j++)
             print_cell(t, j, t->cell[i * t->columns + j]);
@@ -149,5 +150,18 @@ hn_err hn_json_print(hn_ctx *cx, json_t *value)
     if (failed && !ferror(stdout))
         return hn_nomem(cx, "JSON output");
     fputc('\n', stdout);
+    return HN_OK;
+}
+
+hn_err hn_json_read(hn_ctx *cx, const char *path, json_t **out)
+{
+    json_error_t why;
+    hn_file f;
+    HN_TRY(hn_file_open(cx, path, &f));
+    json_t *value = json_loadb((const char *)f.data, f.len, JSON_REJECT_DUPLICATES, &why);
+    hn_file_close(&f);
+    if (!value)
+        return hn_fail(cx, HN_EFORMAT, "%s:%d: expected JSON: %s", path, why.line, why.text);
+    *out = value;
     return HN_OK;
 }

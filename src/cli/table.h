@@ -18,4 +18,7 @@ hn_err hn_table_print(hn_ctx *cx, const json_t *rows, const char *const *columns
 /* Prints one value and releases it.  NULL, as jansson gives when out of memory, is an error. */
 hn_err hn_json_print(hn_ctx *cx, json_t *value);
 
+/* Reads a JSON file; the caller releases the value.  Errors name file and line. */
+hn_err hn_json_read(hn_ctx *cx, const char *path, json_t **out);
+
 #endif

@@ -16,8 +16,8 @@ static bool colours(FILE *f)
 const char *hn_style(FILE *f, enum hn_style style)
 {
     static const char *const bytes[] = {
-        [HN_PLAIN] = "\033[0m", [HN_BOLD] = "\033[1m", [HN_DIM] = "\033[2m",
-        [HN_RED] = "\033[31m", [HN_GREEN] = "\033[32m", [HN_YELLOW] = "\033[33m",
+        [HN_STYLE_PLAIN] = "\033[0m", [HN_STYLE_BOLD] = "\033[1m", [HN_STYLE_DIM] = "\033[2m",
+        [HN_STYLE_RED] = "\033[31m", [HN_STYLE_GREEN] = "\033[32m", [HN_STYLE_YELLOW] = "\033[33m",
     };
     return colours(f) ? bytes[style] : "";
 }

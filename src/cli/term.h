@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum hn_style { HN_PLAIN, HN_BOLD, HN_DIM, HN_RED, HN_GREEN, HN_YELLOW };
+enum hn_style { HN_STYLE_PLAIN, HN_STYLE_BOLD, HN_STYLE_DIM, HN_STYLE_RED, HN_STYLE_GREEN, HN_STYLE_YELLOW };
 
 /* The bytes that switch `f` to a style, "" where it shows none. */
 const char *hn_style(FILE *f, enum hn_style style);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/table.h"
 #include "cli/verify.h"
 #include "formats/npy.h"
 #include "formats/onnx_data.h"
@@ -122,10 +123,8 @@ hn_err hn_testsets_read(hn_ctx *cx, const hn_graph *g, const char *dir, hn_arena
     size_t n = 0;
     snprintf(path, sizeof path, "%s/index.json", dir);
     if (exists(path)) {
-        json_error_t why;
-        json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
-        if (!root)
-            return hn_fail(cx, HN_EFORMAT, "%s:%d: %s", path, why.line, why.text);
+        json_t *root;
+        HN_TRY(hn_json_read(cx, path, &root));
         hn_err e = read_goldens(cx, g, dir, root, a, out, count);
         json_decref(root);
         return e;

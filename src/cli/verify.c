@@ -45,6 +45,12 @@ static hn_err print(hn_cli *c, json_t *rows, size_t passed, size_t failed)
     return HN_OK;
 }
 
+hn_err hn_verdict(hn_cli *c, size_t failed)
+{
+    c->cx.msg[0] = 0;           /* of single tests, reported where it belongs */
+    return failed ? HN_ENO : HN_OK;
+}
+
 static hn_err verify_model(hn_cli *c, const char *model, const hn_runner_opts *o, hn_tolerance tol)
 {
     size_t passed = 0, failed = 0, folders = hn_arg_count(&c->args, "data");
@@ -64,7 +70,7 @@ static hn_err verify_model(hn_cli *c, const char *model, const hn_runner_opts *o
     json_decref(rows);
     hn_arena_free(a);
     hn_runner_close(&r);
-    return e ? e : failed ? HN_ENO : HN_OK;
+    return e ? e : hn_verdict(c, failed);
 }
 
 static hn_err run(hn_cli *c)
@@ -74,9 +80,12 @@ static hn_err run(hn_cli *c)
                          .no_optimize = hn_arg_flag(a, "no-optimize"), .threads = c->threads };
     hn_tolerance tol = { HN_CMP_CLOSE, hn_arg_real(a, "rtol", 1e-3), hn_arg_real(a, "atol", 1e-5) };
     const char *suite = hn_arg_text(a, "suite", NULL), *cases = hn_arg_text(a, "cases", NULL);
+    const char *lm = hn_arg_text(a, "lm", NULL);
 
-    if ((suite != NULL) + (cases != NULL) + (a->operand_count > 0) != 1)
-        return hn_fail(&c->cx, HN_EARG, "give one of MODEL, --suite DIR, --cases FILE");
+    if ((suite != NULL) + (cases != NULL) + (lm != NULL) + (a->operand_count > 0) != 1)
+        return hn_fail(&c->cx, HN_EARG, "give one of MODEL, --suite DIR, --cases FILE, --lm DIR");
+    if (lm)
+        return hn_verify_lm(c, lm, o.eval);
     if (suite)
         return hn_verify_suite(c, suite, &o, hn_arg_text(a, "report", NULL));
     if (!cases)
@@ -98,6 +107,7 @@ static const hn_opt opts[] = {
     { "report", 0, HN_OPT_FILE, "FILE", "with --suite: write operator support as Markdown", NULL, 0, 0 },
     { "cases", 0, HN_OPT_FILE, "FILE", "an index.json of recorded runs of real models", NULL, 0, 0 },
     { "models", 0, HN_OPT_DIR, "DIR", "with --cases: where the models lie", NULL, 0, 0 },
+    { "lm", 0, HN_OPT_DIR, "DIR", "every NAME.gguf there against NAME.json", NULL, 0, 0 },
     { "engine", 0, HN_OPT_CHOICE, "NAME", "what computes: the compiled plan, or the plain evaluator", "plan eval", 0, 0 },
     { "no-optimize", 0, HN_OPT_FLAG, NULL, "leave the graph as it is in the file", NULL, 0, 0 },
     { "rtol", 0, HN_OPT_REAL, "X", "relative tolerance (default 1e-3)", NULL, 0, 1e9 },
@@ -115,7 +125,9 @@ const hn_command hn_command_verify = {
             "costs one test, with ONNX's tolerances (1e-3 relative, 1e-7 absolute).\n\n"
             "--cases reads recorded runs of whole models; floats must lie within 1e-4 of the output's\n"
             "range, 8-bit outputs within one step for 99.9 % of the elements and two for the rest, class\n"
-            "ids equal for 99.9 %.",
+            "ids equal for 99.9 %.\n\n"
+            "--lm reads recorded logits of language models: whole prompts at once and token by token must\n"
+            "agree with each other bit for bit, and with the record.",
     .operand = operands, .opt = opts, .reports = true,
     .exits = "0 everything agrees, 1 something does not",
     .run = run,

@@ -28,6 +28,10 @@ hn_err hn_tensor_file_read(hn_ctx *cx, const char *path, hn_dtype like, hn_arena
 
 /* The walks; each prints its own lines and fails with HN_ENO when something disagreed. */
 hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, const char *report);
+/* The command's end: "no" when something failed, without a further sentence. */
+hn_err hn_verdict(hn_cli *c, size_t failed);
+
+hn_err hn_verify_lm(hn_cli *c, const char *dir, bool eval);
 hn_err hn_verify_cases(hn_cli *c, const char *file, const char *models, const hn_runner_opts *o);
 
 /* Runs a set and compares every output; diff[want_count].  *agree tells whether all did. */

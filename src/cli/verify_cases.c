@@ -88,6 +88,17 @@ static hn_err open_model(walk *w, const char *model)
     return HN_OK;
 }
 
+/* A recording may hold a tensor's numbers without its dimensions: then the model says them. */
+static void give_shape(const walk *w, hn_testset *set)
+{
+    const hn_graph *g = w->r.src.graph;
+    for (size_t i = 0; i < set->in_count && i < g->in_count; i++) {
+        const hn_shape *s = &g->in[i]->t.shape;
+        if (set->in[i].shape.rank == 1 && hn_shape_known(s) && hn_shape_count(s) == hn_count(&set->in[i]))
+            set->in[i].shape = *s;
+    }
+}
+
 /* Puts our own outputs of the step before in place of recorded ones. */
 static void chain(const walk *w, const json_t *chained, hn_testset *set)
 {
@@ -148,6 +159,7 @@ static hn_err run_case(walk *w, const char *name, const json_t *item)
     }
     HN_TRY(e);
     HN_TRY(read_set(w, item, &set));
+    give_shape(w, &set);
     if (json_integer_value(json_object_get(item, "step")) > 0)
         chain(w, json_object_get(item, "chained"), &set);
     hn_diff *diff = HN_NEW(w->memory, hn_diff, w->r.src.graph->out_count);
@@ -200,12 +212,11 @@ static hn_err print(walk *w)
 hn_err hn_verify_cases(hn_cli *c, const char *file, const char *models, const hn_runner_opts *o)
 {
     char dir[4096];
-    json_error_t why;
+    json_t *index = NULL;
     walk w = { .c = c, .dir = dir, .models = models, .o = o, .rows = json_array() };
-    json_t *index = json_load_file(file, JSON_REJECT_DUPLICATES, &why);
 
     snprintf(dir, sizeof dir, "%.*s", (int)hn_path_dir_len(file), file);
-    hn_err e = index ? HN_OK : hn_fail(&c->cx, HN_EFORMAT, "%s:%d: %s", file, why.line, why.text);
+    hn_err e = hn_json_read(&c->cx, file, &index);
     if (!e)
         e = hn_arena_new(&c->cx, 0, &w.memory);
     for (int i = 0; i < 2 && !e; i++)
@@ -220,5 +231,5 @@ hn_err hn_verify_cases(hn_cli *c, const char *file, const char *models, const hn
     hn_arena_free(w.state[1]);
     json_decref(index);
     json_decref(w.rows);
-    return e ? e : w.failed ? HN_ENO : HN_OK;
+    return e ? e : hn_verdict(c, w.failed);
 }

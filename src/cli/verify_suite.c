@@ -320,5 +320,5 @@ hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, cons
     for (size_t i = 0; i < s.count; i++)
         free(s.list[i].model);
     hn_free(&c->cx, s.list);
-    return e ? e : s.sum[FAILED] + s.sum[CRASHED] ? HN_ENO : HN_OK;
+    return e ? e : hn_verdict(c, s.sum[FAILED] + s.sum[CRASHED]);
 }

@@ -41,7 +41,7 @@ static double best_rate(hn_pool *pool, unsigned threads, int slices, void (*work
     double best = 0;
     for (int i = 0; i < slices; i++) {
         uint64_t begin = hn_now_ns();
-        hn_pool_run(pool, threads, work, p);
+        hn_pool_run(pool, 0, threads, work, p);
         double seconds = (double)(hn_now_ns() - begin) * 1e-9;
         double done = amount > 0 ? amount : p->flops * threads;
         if (seconds > 0 && done / seconds > best)

@@ -249,7 +249,7 @@ static bool probe(const uint8_t *data, size_t len, const char *extension)
 
 static hn_err read(hn_ctx *cx, const uint8_t *data, size_t len, const char *dir, hn_source *src)
 {
-    hn_onnx r = { .cx = cx, .dir = dir, .src = src, .start = data, .unsup_end = &src->unsup };
+    hn_onnx r = { .cx = cx, .dir = dir, .src = src, .start = data, .placeholders.src = src };
     HN_TRY(hn_graph_new(cx, &src->graph));
     HN_TRY(hn_arena_new(cx, 0, &r.scratch));
     r.arena = src->graph->arena;

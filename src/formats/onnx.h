@@ -15,6 +15,7 @@
 
 #include "formats/format.h"
 #include "formats/names.h"
+#include "formats/placeholder.h"
 #include "formats/protobuf.h"
 #include "graph/op.h"
 
@@ -39,7 +40,7 @@ typedef struct hn_onnx {
 
     hn_names function;                /* "domain\0name\0overload" -> hn_pb of its FunctionProto */
     hn_names file;                    /* location -> index into src->extra, plus 1, as a pointer */
-    hn_unsup **unsup_end;
+    hn_placeholders placeholders;
     size_t node_count;                /* made so far, all graphs and functions */
     size_t inferred;                  /* nodes of the root graph whose shapes are told */
     hn_value absent;                  /* stands for a function's input that the caller left out */

@@ -303,37 +303,11 @@ static hn_err write_out(hn_onnx *r, hn_pb fn, const hn_onnx_raw *raw, const hn_o
 
 /* ---- Into the graph ---------------------------------------------------------------------- */
 
-/* What stands for an operator that is not there: its infer says so. */
-typedef struct stand_in {
-    hn_op op;                        /* first: an hn_op is cast back to the stand-in */
-    const char *why;
-} stand_in;
-
-static hn_err infer_stand_in(hn_call *c)
-{
-    return hn_unsupported(c, "%s", ((const stand_in *)c->node->op)->why);
-}
-
 static hn_err add_stand_in(hn_onnx *r, hn_graph *g, const hn_onnx_node *n, const char *why)
 {
-    stand_in *s = HN_NEW(r->arena, stand_in, 1);
-    hn_unsup *u = HN_NEW(r->arena, hn_unsup, 1);
-    hn_node *made;
-    if (!s || !u)
-        return hn_nomem(r->cx, "a placeholder");
-    s->why = hn_arena_text(r->arena, why, strlen(why));
-    s->op = (hn_op){ .name = hn_arena_text(r->arena, n->op, strlen(n->op)),
-                     .domain = *n->domain ? hn_arena_text(r->arena, n->domain, strlen(n->domain)) : NULL,
-                     .max_in = -1, .max_out = -1, .infer = infer_stand_in, .run = infer_stand_in };
-    if (!s->why || !s->op.name || (*n->domain && !s->op.domain))
-        return hn_nomem(r->cx, "a placeholder");
-    HN_TRY(hn_graph_add_node(r->cx, g, &s->op, n->name, n->in, n->in_count, n->out, n->out_count, n->attr,
-                             n->attr_count, &made));
-    *u = (hn_unsup){ .op = s->op.name, .domain = s->op.domain ? s->op.domain : "", .node = made->name, .why = s->why };
-    *r->unsup_end = u;
-    r->unsup_end = &u->next;
-    r->src->unsup_count++;
-    return HN_OK;
+    return hn_placeholder_add(r->cx, &r->placeholders, g, &(hn_placeholder){
+        .op = n->op, .domain = n->domain, .name = n->name, .why = why, .in = n->in, .in_count = n->in_count,
+        .out = n->out, .out_count = n->out_count, .attr = n->attr, .attr_count = n->attr_count });
 }
 
 hn_err hn_onnx_emit(hn_onnx *r, hn_graph *g, const hn_onnx_node *node)

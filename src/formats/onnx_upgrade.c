@@ -505,7 +505,8 @@ static hn_err floats_input(const upgrade *u, const float *v, size_t count, int a
 static hn_err upsample_1(const upgrade *u)
 {
     hn_attr h, w;
-    bool both = take(u, "height_scale", &h) & take(u, "width_scale", &w);
+    bool tall = take(u, "height_scale", &h), wide = take(u, "width_scale", &w);    /* both go, whichever is there */
+    bool both = tall && wide;
     if (!both || h.kind != HN_ATTR_FLOAT || w.kind != HN_ATTR_FLOAT)
         return attr(u, "scales") ? HN_OK : bad(u, HN_EFORMAT, "expected height_scale and width_scale");
     return floats_input(u, (float[]){ 1, 1, h.f, w.f }, 4, 1);

@@ -28,6 +28,7 @@ typedef struct hn_call {
                                    * strings the operator makes; NULL during infer */
     const hn_tensor *const *outer;    /* run: what the node's bodies use of the graph around them, in
                                        * the order of hn_node_outers(); see hn_body in eval.h */
+    struct hn_kv *kv;             /* run: the session's key-value cache, or NULL */
     hn_graph *graph;              /* infer: where fresh symbols come from; NULL when all is known */
 
     /* infer only: integers known ahead of the data, see hn_value.known.  Use hn_known(). */
@@ -47,6 +48,7 @@ enum hn_op_flags {
     HN_OP_RANDOM  = 1,            /* never folded: another run gives another answer */
     HN_OP_SHRINKS = 2,            /* output size depends on input data: infer gives an upper bound */
     HN_OP_VIEW    = 4,            /* output 0 is input 0's bytes under another shape */
+    HN_OP_STATE   = 16,           /* reads or writes the session's state: never folded, never reordered */
     HN_OP_BROADCAST = 8,          /* element-wise with numpy broadcasting, all operands alike */
     HN_OP_LISTS   = 32,           /* takes sequences and optionals too */
 };

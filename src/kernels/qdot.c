@@ -27,3 +27,9 @@ double hn_qdot_exact(hn_qtype t, const void *row, const float *x, size_t k)
     }
     return sum;
 }
+
+size_t hn_qdot_group(hn_qtype t)
+{
+    size_t block = hn_qtype_get(t)->block_count;
+    return block == 1 ? 1 : block == HN_Q_BLOCK_MAX ? HN_Q_BLOCK_MAX : HN_Q8_BLOCK;
+}

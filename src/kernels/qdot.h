@@ -31,6 +31,10 @@ typedef struct hn_qdot {
 /* Does this type multiply packed activations (x8)?  Otherwise it takes floats (x). */
 bool hn_qdot_integer(hn_qtype t);
 
+/* How many activations share a scale when they meet this type: 32, or 256 for the types of 256-element
+ * blocks, as their definition has it.  1 for plain floats: activations stay as they are. */
+size_t hn_qdot_group(hn_qtype t);
+
 /* The plain definition, the oracle of the kernels: decoded weights times floats, summed in double. */
 double hn_qdot_exact(hn_qtype t, const void *row, const float *x, size_t k);
 

@@ -8,6 +8,7 @@
  * Against scalar: the integer products are equal, float sums differ by their order, a few units in the
  * last place of the largest partial sum. */
 #include "kernels/isa.h"
+#include "tensor/convert.h"
 
 #if defined HN_ISA_avx2
 #include "kernels/simd/bytes_avx2.h"
@@ -22,32 +23,49 @@ enum { COLS = 4 };
 
 /* ---- Activations to 8 bits ------------------------------------------------------------------- */
 
-/* q = round_half_even(x * (127 / max |x|)); a NaN or an infinity makes the scale NaN, and with it every
- * sum that the block enters. */
-void K(q8_pack)(hn_q8 *out, const float *in, size_t n)
+/* Half precision where that is normal, as stored 8-bit blocks have it: products are then those of
+ * other engines.  Outside of it a float, so that no activation is lost. */
+VEC float stored_scale(float d)
 {
-    for (; n >= HN_Q8_BLOCK; n -= HN_Q8_BLOCK, in += HN_Q8_BLOCK, out++) {
+    return d >= 0x1p-14f && d <= 65504 ? hn_f16_to_f32(hn_f32_to_f16(d)) : d;
+}
+
+/* 32 activations by a common factor. */
+VEC void pack_block(hn_q8 *out, const float *in, float id, float scale)
+{
+    vf factor = vf_set(id);
+    for (int i = 0; i < HN_Q8_BLOCK; i += VF_N) {
+        uint8_t lanes[VF_N];
+        vf q = vf_round(vf_mul(vf_load(in + i), factor));
+        vi_store_8(lanes, vf_int(vf_clip(q, vf_set(-127), vf_set(127))));
+        memcpy(out->q + i, lanes, VF_N);
+    }
+    int low = 0, high = 0;
+    for (int i = 0; i < HN_Q8_BLOCK / 2; i++) {
+        low += out->q[i];
+        high += out->q[i + HN_Q8_BLOCK / 2];
+    }
+    out->scale = scale;
+    out->sum = scale * (float)(low + high);
+    out->sum_low = scale * (float)low;
+}
+
+/* q = round_half_even(x * (127 / max |x|)) over groups of 32 or 256; a NaN or an infinity makes the
+ * group's scale NaN, and with it every sum it enters. */
+void K(q8_pack)(hn_q8 *out, const float *in, size_t n, size_t group)
+{
+    for (; n >= group; n -= group, in += group) {
         vf most = vf_set(0), poison = most;
-        for (int i = 0; i < HN_Q8_BLOCK; i += VF_N) {
+        for (size_t i = 0; i < group; i += VF_N) {
             most = vf_max(vf_abs(vf_load(in + i)), most);
             poison = vf_fma(vf_load(in + i), vf_set(0), poison);
         }
         float size = vf_top(most), id = size > 0 ? 127 / size : 0;
-        vf factor = vf_set(id > 3e38f ? 0 : id);       /* scales below 4e-37 are zero */
-        for (int i = 0; i < HN_Q8_BLOCK; i += VF_N) {
-            uint8_t lanes[VF_N];
-            vf q = vf_round(vf_mul(vf_load(in + i), factor));
-            vi_store_8(lanes, vf_int(vf_clip(q, vf_set(-127), vf_set(127))));
-            memcpy(out->q + i, lanes, VF_N);
-        }
-        int low = 0, high = 0;
-        for (int i = 0; i < HN_Q8_BLOCK / 2; i++) {
-            low += out->q[i];
-            high += out->q[i + HN_Q8_BLOCK / 2];
-        }
-        out->scale = size / 127 + vf_sum(poison);
-        out->sum = out->scale * (float)(low + high);
-        out->sum_low = out->scale * (float)low;
+        if (id > 3e38f)                            /* scales below 4e-37 are zero */
+            id = 0;
+        float scale = (group == HN_Q8_BLOCK ? stored_scale(size / 127) : id > 0 ? 1 / id : 0) + vf_sum(poison);
+        for (size_t i = 0; i < group; i += HN_Q8_BLOCK)
+            pack_block(out++, in + i, id, scale);
     }
 }
 
@@ -351,7 +369,7 @@ static const float *piece(hn_qtype t, const uint8_t *w, size_t at, size_t n, flo
         return (const float *)src;
     if (t == HN_QT_F16)
         for (; i + VF_N <= n; i += VF_N)
-            vf_store(room + i, vf_load_half(src + 2 * i));
+            vf_store(room + i, vf_load_half((const uint16_t *)(const void *)src + i));
     hn_q_decode(t, src + i * q->block_size, room + i, n - i);
     return room;
 }

@@ -91,3 +91,14 @@ void K(layernorm_f32)(float *out, const float *in, size_t n, float eps, const fl
         vf_put(out + i, y, n - i);
     }
 }
+
+/* The root mean square of a row scaled away.  Zhang & Sennrich, "Root Mean Square Layer Normalization"
+ * (2019), eq. 4.  Squares are summed in the order of sum_f32. */
+void K(rmsnorm_f32)(float *out, const float *in, size_t n, float eps, const float *scale)
+{
+    vf square = vf_set(total(in, n, vf_set(0), square_apart) / (float)n + eps);
+    vf unit = vf_div(vf_set(1), vf_sqrt(square));
+
+    for (size_t i = 0; i < n; i += VF_N)
+        vf_put(out + i, vf_mul(vf_mul(vf_get(in + i, n - i), unit), vf_get(scale + i, n - i)), n - i);
+}

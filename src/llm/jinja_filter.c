@@ -266,8 +266,10 @@ static bool read_number(in_t *in, double *out)
         *out = strtod(s, &end);
         return *end == 0 && !strpbrk(s, "xXpP");
     }
+    if (in->kind != J_FLOAT && in->kind != J_INT && in->kind != J_BOOL)
+        return false;
     *out = in->kind == J_FLOAT ? in->f : in->kind == J_INT ? (double)in->i : in->b;
-    return in->kind == J_FLOAT || in->kind == J_INT || in->kind == J_BOOL;
+    return true;
 }
 
 static hn_err f_int(hn_jrun *r, in_t *in, args_t *a, hn_jval *out)

@@ -141,8 +141,11 @@ size_t hn_jchar_at(hn_text s, size_t index);                                    
 hn_err hn_jeval(hn_jrun *r, const hn_jnode *n, hn_jval *out);
 hn_err hn_jcall(hn_jrun *r, const hn_jval *f, const hn_jargs *args, hn_jval *out);
 hn_err hn_jattr(hn_jrun *r, const hn_jval *v, const hn_jval *key, hn_jval *out); /* v[key], undefined when absent */
+
+/* Operators (jinja_op.c) */
 hn_err hn_jbinary(hn_jrun *r, enum hn_jop op, const hn_jval *a, const hn_jval *b, hn_jval *out);
 hn_err hn_jcontains(hn_jrun *r, const hn_jval *box, const hn_jval *v, bool *yes);
+hn_err hn_jcompare(hn_jrun *r, enum hn_jop op, const hn_jval *a, const hn_jval *b, bool *yes);
 
 /* Names the language brings (jinja_filter.c, jinja_test.c, jinja_method.c) */
 hn_err hn_jfilter(hn_jrun *r, hn_text name, const hn_jval *in, const hn_jargs *args, hn_jval *out);

@@ -25,7 +25,7 @@ static const struct model { const char *name; enum hn_tok_kind kind; const char 
 static const char *const ends[] = {
     "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>",
     "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]", "<|END_OF_TURN_TOKEN|>", "<end_of_utterance>", "<turn|>",
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
+    ("<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>"),   /* in two, or the escape would take the e */
 };
 /* gpt-oss writes these between the parts of an answer: they must be seen. */
 static const char *const shown[] = { "<|channel|>", "<|message|>", "<|start|>", "<|constrain|>" };

@@ -98,7 +98,8 @@ static void decode(coder *c)
     c->error = hn_image_new(c->cx, "png", w, h, channels, c->pixels_max, &c->image);
     if (c->error || !point_rows(c))
         return;
-    png_read_image(c->png, c->rows);      /* the last row: what follows is of no interest */
+    png_read_image(c->png, c->rows);
+    png_read_end(c->png, NULL);           /* the checksum of the last rows stands behind them */
 }
 
 static bool probe(const uint8_t *data, size_t len)

@@ -74,7 +74,7 @@ static hn_err run_eval(const hn_run *r)
 {
     hn_call c = { .cx = r->cx, .node = r->node, .in_count = r->node->in_count,
                   .out_count = r->node->out_count, .in = r->in, .out = r->out, .scratch = r->eval_scratch,
-                  .text = r->text };
+                  .text = r->text, .kv = r->kv };
     HN_TRY(r->node->op->run(&c));
     if (r->node->act.kind != HN_ACT_NONE)
         apply_act(r);

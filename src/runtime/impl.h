@@ -52,6 +52,8 @@ typedef struct hn_run {
     hn_layout layout;
     const void *state;
     hn_pool *pool;
+    struct hn_kv *kv;                     /* the session's key-value cache, or NULL */
+    unsigned threads;                     /* at most this many: the plan has scratch for them */
     char *scratch;                        /* worker w's part begins at w * scratch_stride */
     size_t scratch_stride;
     hn_arena *eval_scratch;               /* for operators' own code */
@@ -88,7 +90,7 @@ hn_shape hn_physical(const hn_shape *s, hn_layout layout);
 static inline void hn_parallel(const hn_run *r, size_t pieces,
                                void (*work)(void *, size_t, unsigned), void *arg)
 {
-    hn_pool_run(r->pool, pieces, work, arg);
+    hn_pool_run(r->pool, r->threads, pieces, work, arg);
 }
 
 #endif

@@ -347,15 +347,26 @@ static void share_inplace(hn_plan *p)
     }
 }
 
+/* No value past what the context allows one tensor, nor past what a machine can address. */
+static hn_err check_sizes(hn_ctx *cx, const hn_plan *p)
+{
+    size_t most = cx && cx->env && cx->env->tensor_bytes_max ? cx->env->tensor_bytes_max : SIZE_MAX - 1;
+    for (size_t i = 0; i < p->slot_count; i++) {
+        const hn_slot *s = &p->slot[i];
+        if (s->kind == HN_SLOT_ARENA && s->bytes > most)
+            return hn_fail(cx, HN_ELIMIT, "value '%s' needs %zu bytes, over the limit of %zu for one tensor",
+                           s->value->name, s->bytes, most);
+    }
+    return HN_OK;
+}
+
 static hn_err place(builder *b)
 {
     hn_plan *p = b->p;
     hn_arena *scratch;
     find_lifetimes(p);
     share_inplace(p);
-    for (size_t i = 0; i < p->slot_count; i++)
-        if (p->slot[i].kind == HN_SLOT_ARENA && p->slot[i].bytes == SIZE_MAX)
-            return hn_fail(b->cx, HN_ELIMIT, "value '%s' is too large for this machine", p->slot[i].value->name);
+    HN_TRY(check_sizes(b->cx, p));
     HN_TRY(hn_arena_new(b->cx, 0, &scratch));
     p->activation_bytes = hn_plan_place(p->slot, p->slot_count, scratch);
     hn_arena_free(scratch);

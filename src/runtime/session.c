@@ -21,6 +21,7 @@ struct hn_session {
     hn_arena *own;                 /* the lists above */
     hn_arena *eval_scratch;        /* operators' own code; reset after each such step */
     hn_arena *dynamic;             /* values whose size is found while running; reset each run */
+    hn_kv *kv;                     /* borrowed state, or NULL */
     hn_step_hook *hook;
     void *hook_user;
 };
@@ -137,6 +138,8 @@ void hn_session_bind_output(hn_session *s, size_t i, void *data)
     resolve(s);
 }
 
+void hn_session_bind_kv(hn_session *s, hn_kv *kv) { s->kv = kv; }
+
 void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user)
 {
     s->hook = hook;
@@ -168,10 +171,10 @@ static hn_err run_step(hn_ctx *cx, hn_session *s, size_t i)
         e = run_dynamic(cx, s, step, in, out);
     } else {
         hn_run r = { .cx = cx, .node = step->node, .k = s->p->k, .in = in, .out = out,
-                     .layout = step->layout, .state = step->state, .pool = s->pool,
+                     .layout = step->layout, .state = step->state, .pool = s->pool, .threads = s->p->threads,
                      .scratch = s->block + s->p->activation_bytes,
                      .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch,
-                     .text = s->dynamic };
+                     .text = s->dynamic, .kv = s->kv };
         e = step->impl->run(&r);
     }
     if (step->impl == &hn_impl_eval)

@@ -3,6 +3,7 @@
 #ifndef HN_RUNTIME_SESSION_H
 #define HN_RUNTIME_SESSION_H
 
+#include "graph/kv.h"
 #include "runtime/plan.h"
 
 typedef struct hn_session hn_session;
@@ -15,6 +16,7 @@ void hn_session_free(hn_session *s);            /* NULL is fine */
 
 void hn_session_bind_input(hn_session *s, size_t i, const void *data);   /* borrowed */
 void hn_session_bind_output(hn_session *s, size_t i, void *data);        /* NULL: in the session */
+void hn_session_bind_kv(hn_session *s, hn_kv *kv);                       /* borrowed */
 void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user);
 
 /* After the first run: allocates nothing, unless the plan has dynamic steps that grow. */

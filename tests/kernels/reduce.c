@@ -86,3 +86,18 @@ KERNEL_TEST(layernorm_f32)
         CHECK(hn_same_bits(in, out, n * sizeof *in));
     }
 }
+
+KERNEL_TEST(rmsnorm_f32)
+{
+    for (size_t n = 1; n <= 200; n++) {
+        float *in = hn_noise(n, -2, 2), *out = hn_guarded(n * sizeof *out), *scale = hn_noise(n, 0.5f, 2);
+        double square = 0;
+        for (size_t i = 0; i < n; i++)
+            square += (double)in[i] * (double)in[i] / (double)n;
+        k->rmsnorm_f32(out, in, n, 1e-3f, scale);
+        for (size_t i = 0; i < n; i++)
+            CHECK(fabs((double)out[i] - (double)in[i] / sqrt(square + (double)1e-3f) * (double)scale[i]) <= 2e-5);
+        k->rmsnorm_f32(in, in, n, 1e-3f, scale);
+        CHECK(hn_same_bits(in, out, n * sizeof *in));
+    }
+}

@@ -24,7 +24,26 @@ static void fill(hn_tensor *t, uint32_t seed)
     }
 }
 
-static double difference(const hn_tensor *a, const hn_tensor *b)
+hn_err hn_test_inputs(const hn_graph *g, hn_arena *a, uint32_t seed, hn_tensor **out)
+{
+    hn_tensor *in = HN_NEW(a, hn_tensor, g->in_count);
+    if (!in)
+        return HN_ENOMEM;
+    for (size_t i = 0; i < g->in_count; i++) {
+        in[i] = g->in[i]->t;
+        for (int d = 0; d < in[i].shape.rank; d++)
+            if (in[i].shape.dim[d] < 0)
+                in[i].shape.dim[d] = 1;
+        in[i].data = hn_arena_get(a, hn_bytes(&in[i]) + 1, 64);
+        if (!in[i].data)
+            return HN_ENOMEM;
+        fill(&in[i], seed + (uint32_t)i);
+    }
+    *out = in;
+    return HN_OK;
+}
+
+double hn_test_difference(const hn_tensor *a, const hn_tensor *b, double least)
 {
     double low = INFINITY, high = -INFINITY, worst = 0;
     size_t n = hn_count(b);
@@ -34,44 +53,80 @@ static double difference(const hn_tensor *a, const hn_tensor *b)
         double x, y;
         hn_get_f64(a, i, 1, &x);
         hn_get_f64(b, i, 1, &y);
-        low = fmin(low, y);
-        high = fmax(high, y);
-        double d = fabs(x - y);
-        if (!(d <= worst) && !(isnan(x) && isnan(y)))
-            worst = isnan(d) ? INFINITY : d;
+        if (isfinite(y)) {
+            low = fmin(low, y);
+            high = fmax(high, y);
+        }
+        if (x == y || (isnan(x) && isnan(y)))
+            continue;
+        worst = isfinite(x) && isfinite(y) ? fmax(worst, fabs(x - y)) : INFINITY;
     }
-    return hn_is_float(b->dtype) ? worst / fmax(high - low, 1e-30) : worst;
+    return hn_is_float(b->dtype) ? worst / fmax(fmax(high - low, least), 1e-30) : worst;
 }
 
-static hn_err compare(hn_ctx *cx, const hn_graph *g, const hn_kernels *k, hn_arena *a, double *worst)
+bool hn_test_finite(hn_ctx *cx, const hn_graph *g, hn_arena *a)
 {
-    hn_tensor *in = HN_NEW(a, hn_tensor, g->in_count), *want = HN_NEW(a, hn_tensor, g->out_count);
-    hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
-    hn_plan *plan;
-    hn_session *s;
+    hn_tensor *in, *value = HN_NEW(a, hn_tensor, g->value_count);
+    if (!value || hn_test_inputs(g, a, 7, &in))
+        return false;
+    for (size_t i = 0; i < g->value_count; i++)
+        value[i] = g->value[i]->t;
+    for (size_t i = 0; i < g->in_count; i++)
+        value[g->in[i]->index] = in[i];
+    for (size_t i = 0; i < g->node_count; i++) {
+        const hn_node *n = g->node[i];
+        const hn_tensor *args[16];
+        hn_tensor out[1];
+        if (n->in_count > 16 || n->out_count != 1)
+            return false;
+        for (int j = 0; j < n->in_count; j++)
+            args[j] = n->in[j] ? &value[n->in[j]->index] : NULL;
+        if (hn_eval_node(cx, n, args, a, a, out))
+            return false;
+        value[n->out[0]->index] = out[0];
+        for (size_t k = 0; k < hn_count(out); k++) {
+            double v;
+            hn_get_f64(out, k, 1, &v);
+            if (!isfinite(v))
+                return false;
+        }
+    }
+    return true;
+}
 
-    for (size_t i = 0; i < g->in_count; i++) {
-        in[i] = g->in[i]->t;
-        for (int d = 0; d < in[i].shape.rank; d++)
-            if (in[i].shape.dim[d] < 0)
-                in[i].shape.dim[d] = 1;
-        in[i].data = hn_arena_get(a, hn_bytes(&in[i]) + 1, 64);
-        shape[i] = in[i].shape;
-        fill(&in[i], 7 + (uint32_t)i);
-    }
+/* The plan's outputs against `want`. */
+static hn_err run_plan(hn_ctx *cx, const hn_plan *plan, const hn_tensor *in, const hn_tensor *want, hn_pool *pool,
+                       double least, double *worst)
+{
+    const hn_graph *g = plan->graph;
+    hn_session *s;
+    HN_TRY(hn_session_new(cx, plan, pool, &s));
+    for (size_t i = 0; i < g->in_count; i++)
+        hn_session_bind_input(s, i, in[i].data);
+    hn_err e = hn_session_run(cx, s);
+    *worst = 0;
+    for (size_t i = 0; i < g->out_count && !e; i++)
+        *worst = fmax(*worst, hn_test_difference(hn_session_output(s, i), &want[i], least));
+    hn_session_free(s);
+    return e;
+}
+
+hn_err hn_test_agree_graph(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *how, hn_pool *pool, double least,
+                           hn_arena *a, double *worst)
+{
+    hn_tensor *in, *want = HN_NEW(a, hn_tensor, g->out_count);
+    hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
+    hn_plan_opts o = *how;
+    hn_plan *plan;
+    if (!want || !shape)
+        return hn_nomem(cx, "a comparison");
+    HN_TRY(hn_test_inputs(g, a, 7, &in));
     HN_TRY(hn_eval(cx, g, in, a, want));
-    hn_plan_opts o = { .kernels = k, .threads = 1, .in_shape = shape };
+    for (size_t i = 0; i < g->in_count; i++)
+        shape[i] = in[i].shape;
+    o.in_shape = shape;
     HN_TRY(hn_plan_new(cx, g, &o, &plan));
-    hn_err e = hn_session_new(cx, plan, NULL, &s);
-    if (!e) {
-        for (size_t i = 0; i < g->in_count; i++)
-            hn_session_bind_input(s, i, in[i].data);
-        e = hn_session_run(cx, s);
-        *worst = 0;
-        for (size_t i = 0; i < g->out_count && !e; i++)
-            *worst = fmax(*worst, difference(hn_session_output(s, i), &want[i]));
-        hn_session_free(s);
-    }
+    hn_err e = run_plan(cx, plan, in, want, pool, least, worst);
     hn_plan_free(cx, plan);
     return e;
 }
@@ -85,7 +140,7 @@ hn_err hn_test_agree(hn_ctx *cx, const char *path, const hn_kernels *k, double *
     if (!e)
         e = hn_arena_new(cx, 0, &a);
     if (!e) {
-        e = compare(cx, src.graph, k, a, worst);
+        e = hn_test_agree_graph(cx, src.graph, &(hn_plan_opts){ .kernels = k, .threads = 1 }, NULL, 0, a, worst);
         hn_arena_free(a);
     }
     hn_source_close(cx, &src);

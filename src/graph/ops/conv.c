@@ -7,16 +7,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/convolve.h"
 #include "graph/load.h"
-#include "graph/window.h"
 
-typedef struct geometry {
-    hn_window w;
-    int64_t n, c, m, group;
-    hn_shape out;
-} geometry;
+typedef hn_convolution geometry;
 
-static hn_err find_geometry(hn_call *c, int x_at, int w_at, geometry *g)
+hn_err hn_convolution_find(hn_call *c, int x_at, int w_at, geometry *g)
 {
     const hn_shape *x = &c->in[x_at]->shape, *w = &c->in[w_at]->shape;
 
@@ -53,7 +49,7 @@ static hn_err find_geometry(hn_call *c, int x_at, int w_at, geometry *g)
 }
 
 /* A one-dimensional per-channel operand: scale, zero point, bias. */
-static hn_err check_channels(const hn_call *c, int i, int64_t m, bool scalar_too)
+hn_err hn_convolution_channels(const hn_call *c, int i, int64_t m, bool scalar_too)
 {
     if (!hn_has_in(c, i) || c->in[i]->shape.rank < 0)
         return HN_OK;
@@ -112,7 +108,7 @@ static void flatten_pointwise(hn_window *w)
 }
 
 /* y [n, m, out...] += x * weight. */
-static void convolve(const geometry *g, const double *x, const double *weight, double *y)
+void hn_convolve(const geometry *g, const double *x, const double *weight, double *y)
 {
     hn_window w = g->w;
     flatten_pointwise(&w);
@@ -134,7 +130,7 @@ static void convolve(const geometry *g, const double *x, const double *weight, d
             }
 }
 
-static double conv_macs(const hn_call *c, int w_at)
+double hn_convolution_macs(const hn_call *c, int w_at)
 {
     const hn_shape *w = &c->in[w_at]->shape;
     return (double)hn_count(c->out[0]) * (double)hn_shape_product(w, 1, w->rank);
@@ -148,9 +144,9 @@ static hn_err infer_conv(hn_call *c)
     HN_TRY(hn_want_float(c, 0));
     HN_TRY(hn_want_same(c, 0, 1));
     HN_TRY(hn_want_same(c, 0, 2));
-    HN_TRY(find_geometry(c, 0, 1, &g));
+    HN_TRY(hn_convolution_find(c, 0, 1, &g));
     if (g.out.rank >= 0)
-        HN_TRY(check_channels(c, 2, g.m, false));
+        HN_TRY(hn_convolution_channels(c, 2, g.m, false));
     hn_out(c, 0, c->in[0]->dtype, &g.out);
     return HN_OK;
 }
@@ -160,7 +156,7 @@ static hn_err run_conv(hn_call *c)
     geometry g;
     double *x, *w, *b = NULL;
     size_t count = hn_count(c->out[0]);
-    HN_TRY(find_geometry(c, 0, 1, &g));
+    HN_TRY(hn_convolution_find(c, 0, 1, &g));
     HN_TRY(hn_load_f64(c, c->in[0], &x));
     HN_TRY(hn_load_f64(c, c->in[1], &w));
     if (hn_has_in(c, 2))
@@ -172,12 +168,12 @@ static hn_err run_conv(hn_call *c)
     size_t plane = hn_window_size(g.w.out, g.w.rank);
     for (size_t i = 0; b && i < count; i++)
         y[i] = b[i / plane % (size_t)g.m];
-    convolve(&g, x, w, y);
+    hn_convolve(&g, x, w, y);
     hn_put_f64(c->out[0], 0, count, y);
     return HN_OK;
 }
 
-static double macs_conv(const hn_call *c) { return conv_macs(c, 1); }
+static double macs_conv(const hn_call *c) { return hn_convolution_macs(c, 1); }
 
 /* ---- Quantised ------------------------------------------------------------------------- */
 
@@ -208,7 +204,7 @@ static hn_err check_zero_points(const hn_call *c, int x_zp, int w_zp, int64_t m)
 {
     if (hn_has_in(c, x_zp) && hn_shape_known(&c->in[x_zp]->shape) && hn_count(c->in[x_zp]) != 1)
         return hn_bad(c, "input %d has %zu zero points, expected 1", x_zp, hn_count(c->in[x_zp]));
-    return check_channels(c, w_zp, m, true);
+    return hn_convolution_channels(c, w_zp, m, true);
 }
 
 static hn_err infer_conv_integer(hn_call *c)
@@ -218,7 +214,7 @@ static hn_err infer_conv_integer(hn_call *c)
     HN_TRY(want_bytes(c, 1));
     HN_TRY(hn_want_same(c, 0, 2));
     HN_TRY(hn_want_same(c, 1, 3));
-    HN_TRY(find_geometry(c, 0, 1, &g));
+    HN_TRY(hn_convolution_find(c, 0, 1, &g));
     if (g.out.rank >= 0)
         HN_TRY(check_zero_points(c, 2, 3, g.m));
     hn_out(c, 0, HN_I32, &g.out);
@@ -234,7 +230,7 @@ static hn_err sum_products(hn_call *c, const geometry *g, const int at[4], doubl
     *out = HN_SCRATCH(c, double, hn_count(c->out[0]));
     if (!*out)
         return hn_nomem(c->cx, "a convolution");
-    convolve(g, x, w, *out);
+    hn_convolve(g, x, w, *out);
     return HN_OK;
 }
 
@@ -242,7 +238,7 @@ static hn_err run_conv_integer(hn_call *c)
 {
     geometry g;
     double *y;
-    HN_TRY(find_geometry(c, 0, 1, &g));
+    HN_TRY(hn_convolution_find(c, 0, 1, &g));
     HN_TRY(sum_products(c, &g, (int[]){ 0, 2, 1, 3 }, &y));
     hn_put_f64(c->out[0], 0, hn_count(c->out[0]), y);
     return HN_OK;
@@ -261,14 +257,14 @@ static hn_err infer_qlinear(hn_call *c)
     HN_TRY(hn_want_type(c, BIAS, HN_I32));
     for (int i = X_SCALE; i <= Y_SCALE; i += W_SCALE - X_SCALE)
         HN_TRY(hn_want_type(c, i, HN_F32));
-    HN_TRY(find_geometry(c, X, W, &g));
+    HN_TRY(hn_convolution_find(c, X, W, &g));
     for (int i = X_SCALE; i <= Y_ZERO; i++)
         if ((i == X_SCALE || i >= Y_SCALE) && hn_shape_known(&c->in[i]->shape) && hn_count(c->in[i]) != 1)
             return hn_bad(c, "input %d has %zu elements, expected 1", i, hn_count(c->in[i]));
     if (g.out.rank >= 0) {
         HN_TRY(check_zero_points(c, X_ZERO, W_ZERO, g.m));
-        HN_TRY(check_channels(c, W_SCALE, g.m, true));
-        HN_TRY(check_channels(c, BIAS, g.m, false));
+        HN_TRY(hn_convolution_channels(c, W_SCALE, g.m, true));
+        HN_TRY(hn_convolution_channels(c, BIAS, g.m, false));
     }
     hn_out(c, 0, c->in[Y_ZERO]->dtype, &g.out);
     return HN_OK;
@@ -279,7 +275,7 @@ static hn_err run_qlinear(hn_call *c)
     geometry g;
     double *y, *scale, *bias = NULL;
     size_t count = hn_count(c->out[0]), scales = hn_count(c->in[W_SCALE]);
-    HN_TRY(find_geometry(c, X, W, &g));
+    HN_TRY(hn_convolution_find(c, X, W, &g));
     HN_TRY(sum_products(c, &g, (int[]){ X, X_ZERO, W, W_ZERO }, &y));
     HN_TRY(hn_load_f64(c, c->in[W_SCALE], &scale));
     if (hn_has_in(c, BIAS))
@@ -298,17 +294,9 @@ static hn_err run_qlinear(hn_call *c)
     return HN_OK;
 }
 
-static double macs_qlinear(const hn_call *c) { return conv_macs(c, W); }
+static double macs_qlinear(const hn_call *c) { return hn_convolution_macs(c, W); }
 
-static const hn_attr_spec attr[] = {
-    { "auto_pad", HN_ATTR_TEXT, "NOTSET, SAME_UPPER, SAME_LOWER or VALID" },
-    { "dilations", HN_ATTR_INTS, "1s" },
-    { "group", HN_ATTR_INT, "1" },
-    { "kernel_shape", HN_ATTR_INTS, "from the weights" },
-    { "pads", HN_ATTR_INTS, "0s: all begins, then all ends" },
-    { "strides", HN_ATTR_INTS, "1s" },
-    { 0 }
-};
+static const hn_attr_spec attr[] = { HN_CONV_ATTRS, { 0 } };
 
 const hn_op hn_op_conv = {
     .name = "Conv", .since = 22, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1, .attr = attr,

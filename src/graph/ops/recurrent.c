@@ -23,7 +23,7 @@ typedef struct cell {
     size_t gates, dirs, hidden, input, steps, batch;
     int functions;                          /* per direction */
     bool batch_first, backward_only, linear_before_reset, input_forget;
-    double clip;                            /* infinity: none */
+    double clip, cell_clip;                 /* infinity: none */
     function act[2][FUNCTIONS];
 } cell;
 
@@ -183,7 +183,7 @@ static void step_lstm(const cell *k, const function *f, const weights *w, const 
         double in = apply(k, &f[0], gx[i] + gr[i] + pi * c[i]);
         double forget = k->input_forget ? 1 - in : apply(k, &f[0], gx[2 * n + i] + gr[2 * n + i] + pf * c[i]);
         double fresh = apply(k, &f[1], gx[3 * n + i] + gr[3 * n + i]);
-        c[i] = forget * c[i] + in * fresh;
+        c[i] = clip(forget * c[i] + in * fresh, k->cell_clip);
         double out = apply(k, &f[0], gx[n + i] + gr[n + i] + po * c[i]);
         h[i] = out * f[2].f(c[i], f[2].a, f[2].b);
     }
@@ -216,13 +216,15 @@ static void read_cell(const hn_call *c, size_t gates, cell *k)
     const hn_shape *x = &c->in[X]->shape, *r = &c->in[R]->shape;
     bool first = hn_attr_int(c->node, "layout", 0);
     double most = hn_attr_float(c->node, "clip", 0);
+    double cell_most = c->node->op->domain ? hn_attr_float(c->node, "cell_clip", 0) : 0;
     *k = (cell){ .gates = gates, .dirs = (size_t)r->dim[0], .hidden = (size_t)r->dim[2],
                  .input = (size_t)x->dim[2], .steps = (size_t)x->dim[first], .batch = (size_t)x->dim[!first],
                  .functions = gates == 1 ? 1 : gates == 3 ? 2 : 3, .batch_first = first,
                  .backward_only = hn_attr_is(c->node, "direction", "reverse", "forward"),
                  .linear_before_reset = hn_attr_int(c->node, "linear_before_reset", 0),
                  .input_forget = hn_attr_int(c->node, "input_forget", 0),
-                 .clip = most > 0 ? most : INFINITY };
+                 .clip = most > 0 ? most : INFINITY,
+                 .cell_clip = cell_most > 0 ? cell_most : INFINITY };
 }
 
 static size_t state_at(const cell *k, size_t dir, size_t batch)
@@ -335,3 +337,14 @@ static const hn_attr_spec lstm_attr[] = { COMMON_ATTRS, { "input_forget", HN_ATT
 RECURRENT(rnn,  "RNN",  6, 2)
 RECURRENT(gru,  "GRU",  6, 2)
 RECURRENT(lstm, "LSTM", 8, 3)
+
+/* LSTM whose cell state is kept between -cell_clip and cell_clip, as TFLite's are: ONNX's `clip` bounds what
+ * the activations are given instead. */
+static const hn_attr_spec clipped_attr[] = {
+    { "cell_clip", HN_ATTR_FLOAT, "none" }, COMMON_ATTRS, { "input_forget", HN_ATTR_INT, "0" }, { 0 }
+};
+
+const hn_op hn_op_lstm_clipped = {
+    .name = "LSTM", .domain = "hone", .since = 1, .min_in = 3, .max_in = 8, .min_out = 0, .max_out = 3,
+    .attr = clipped_attr, .infer = infer_lstm, .run = run_lstm, .macs = macs,
+};

@@ -14,7 +14,7 @@ static bool bodies_settled(const hn_node *n)
             if (body->value[k]->outer)
                 return false;               /* inference makes constants the body's own */
         for (size_t k = 0; body && k < body->node_count; k++)
-            if ((body->node[k]->op->flags & HN_OP_RANDOM) || !bodies_settled(body->node[k]))
+            if ((body->node[k]->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || !bodies_settled(body->node[k]))
                 return false;
     }
     return true;
@@ -22,7 +22,7 @@ static bool bodies_settled(const hn_node *n)
 
 static bool foldable(const hn_node *n)
 {
-    if ((n->op->flags & HN_OP_RANDOM) || !bodies_settled(n))
+    if ((n->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || !bodies_settled(n))
         return false;
     for (int i = 0; i < n->in_count; i++)
         if (n->in[i] && !hn_is_const(n->in[i]))

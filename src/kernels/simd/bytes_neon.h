@@ -71,11 +71,5 @@ VEC float half_at(const uint8_t *p)
     memcpy(&h, p, 2);
     return h;
 }
-VEC vf vf_load_half(const uint8_t *p)
-{
-    uint16_t h[4];
-    memcpy(h, p, sizeof h);
-    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h)));
-}
 
 #endif

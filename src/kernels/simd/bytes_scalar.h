@@ -61,6 +61,5 @@ VEC vf vb_mac_u(vf s, vb w, vb x, float d) { return vb_mac(s, w, x, d); }
 
 /* Half floats at p, little-endian. */
 VEC float half_at(const uint8_t *p) { return hn_f16_to_f32((uint16_t)(p[0] | p[1] << 8)); }
-VEC vf vf_load_half(const uint8_t *p) { return half_at(p); }
 
 #endif

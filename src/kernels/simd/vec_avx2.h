@@ -31,6 +31,13 @@ VEC void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
 VEC vf vf_load_n(const float *p, size_t n) { return _mm256_maskload_ps(p, vec_first(n)); }
 VEC void vf_store_n(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, vec_first(n), v); }
 
+/* VF_N half-precision numbers, and back with round half to even. */
+VEC vf vf_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+VEC void vf_store_half(uint16_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
 VEC vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VEC vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 VEC vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }

@@ -22,6 +22,10 @@ VEC vf vf_set(float x) { return vdupq_n_f32(x); }
 VEC vf vf_load(const float *p) { return vld1q_f32(p); }
 VEC void vf_store(float *p, vf v) { vst1q_f32(p, v); }
 
+/* VF_N half-precision numbers, and back with round half to even. */
+VEC vf vf_load_half(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+VEC void vf_store_half(uint16_t *p, vf v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+
 /* No masked loads here: pairs and singles by hand. */
 VEC vf vf_load_n(const float *p, size_t n)
 {

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_lm.c: `hone bench` for language models: reading a prompt, writing an answer, and the machine's
+ * read bandwidth of the same minute, without which a decode rate means little. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/process.h"
+#include "cli/bench.h"
+#include "cli/lm_opts.h"
+#include "cli/table.h"
+#include "cost/machine.h"
+
+#define ROUNDS_MAX 64
+
+typedef struct rates { double v[ROUNDS_MAX]; size_t n; } rates;
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(rates *r)
+{
+    qsort(r->v, r->n, sizeof *r->v, by_size);
+    return r->n ? r->v[r->n / 2] : 0;
+}
+
+typedef struct figures {
+    rates prefill, decode, first;        /* tokens/s, tokens/s, ms */
+    double load_ms, gbytes;
+    size_t prompt, answer, kv_bytes, arena_bytes, private_bytes, weight_bytes;
+} figures;
+
+/* Weights a token passes through: all but the embedding's other rows. */
+static size_t read_per_token(const hn_lm *m)
+{
+    size_t n = 0;
+    bool tied = !hn_gguf_tensor_find(m->file, "output.weight");
+    for (size_t i = 0; i < m->file->tensor_count; i++)
+        if (tied || strcmp(m->file->tensors[i].name, "token_embd.weight") != 0)
+            n += m->file->tensors[i].size;
+    return n;
+}
+
+static hn_err one_round(hn_lm_job *j, hn_stream *s, int32_t *ids, figures *f)
+{
+    hn_ctx *cx = &j->c->cx;
+    float *logits;
+    hn_stream_trim(s, 0);
+    uint64_t begin = hn_now_ns();
+    HN_TRY(hn_stream_read(cx, s, ids, f->prompt, false, &logits));
+    uint64_t middle = hn_now_ns();
+    for (size_t i = 0; i < f->answer; i++) {
+        int32_t id = (int32_t)((i * 7919 + 13) % j->m.shape.vocab);
+        HN_TRY(hn_stream_read(cx, s, &id, 1, false, &logits));
+        if (i == 0)
+            f->first.v[f->first.n++] = hn_ms(middle - begin);
+    }
+    f->prefill.v[f->prefill.n++] = (double)f->prompt / ((double)(middle - begin) * 1e-9);
+    f->decode.v[f->decode.n++] = (double)f->answer / ((double)(hn_now_ns() - middle) * 1e-9);
+    return HN_OK;
+}
+
+static hn_err measure(hn_lm_job *j, figures *f, double seconds)
+{
+    hn_ctx *cx = &j->c->cx;
+    hn_stream *s;
+    hn_peak peak;
+    const hn_kernels *k = hn_kernels_pick();
+    int32_t *ids = HN_NEW(j->memory, int32_t, f->prompt);
+    if (!ids || !k)
+        return hn_nomem(cx, "a benchmark");
+    for (size_t i = 0; i < f->prompt; i++)
+        ids[i] = (int32_t)((i * 104729 + 7) % j->m.shape.vocab);
+    HN_TRY(hn_stream_new(cx, &j->m, j->pool, &s));
+    figures warm = *f;
+    warm.answer = 2;
+    hn_err e = one_round(j, s, ids, &warm);
+    uint64_t end = hn_now_ns() + (uint64_t)(seconds * 1e9);
+    while (!e && f->decode.n < ROUNDS_MAX && (f->decode.n < 3 || hn_now_ns() < end))
+        e = one_round(j, s, ids, f);
+    f->kv_bytes = hn_stream_kv_bytes(s);
+    f->arena_bytes = hn_stream_arena_bytes(s);
+    f->private_bytes = hn_private_bytes();
+    hn_stream_free(s);
+    HN_TRY(e);
+    HN_TRY(hn_peak_measure(cx, k, j->pool, true, &peak));
+    f->gbytes = peak.gbytes;
+    f->weight_bytes = read_per_token(&j->m);
+    return HN_OK;
+}
+
+static hn_err tell(hn_cli *c, figures *f)
+{
+    double prefill = median(&f->prefill), decode = median(&f->decode), first = median(&f->first);
+    double stream = decode * (double)f->weight_bytes * 1e-9;
+    if (c->json)
+        return hn_json_print(&c->cx, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I}",
+            "prefill_tokens_per_second", prefill, "decode_tokens_per_second", decode, "first_token_ms", first, "load_ms", f->load_ms,
+            "machine_read_gb_per_second", f->gbytes, "decode_gb_per_second", stream, "prompt_tokens", (json_int_t)f->prompt,
+            "answer_tokens", (json_int_t)f->answer, "kv_bytes", (json_int_t)f->kv_bytes, "arena_bytes", (json_int_t)f->arena_bytes,
+            "private_bytes", (json_int_t)f->private_bytes, "rounds", (json_int_t)f->decode.n));
+    printf("prefill      %.1f tokens/s over %zu tokens\n", prefill, f->prompt);
+    printf("decode       %.1f tokens/s over %zu tokens: %.1f GB/s of weights, %.0f %% of the %.1f GB/s this machine reads now\n",
+           decode, f->answer, stream, 100 * stream / f->gbytes, f->gbytes);
+    printf("first token  %.1f ms after a prompt of %zu; load %.1f ms\n", first, f->prompt, f->load_ms);
+    printf("memory       private %.1f MB, of it cache %.1f MB, activations %.1f MB (weights stay in the file's pages)\n",
+           (double)f->private_bytes * 1e-6, (double)f->kv_bytes * 1e-6, (double)f->arena_bytes * 1e-6);
+    return HN_OK;
+}
+
+hn_err hn_bench_lm(hn_cli *c, const char *path)
+{
+    hn_lm_job j;
+    figures f = { .prompt = (size_t)hn_arg_int(&c->args, "prompt-tokens", 512), .answer = (size_t)hn_arg_int(&c->args, "answer-tokens", 64) };
+    uint64_t begin = hn_now_ns();
+    hn_err e = hn_lm_job_open(c, path, &j);
+    f.load_ms = hn_ms(hn_now_ns() - begin);
+    if (!e && f.prompt + f.answer > j.m.o.context)
+        e = hn_fail(&c->cx, HN_EARG, "%zu + %zu tokens do not fit the context of %zu: give a larger --context, or fewer "
+                    "--prompt-tokens", f.prompt, f.answer, j.m.o.context);
+    if (!e)
+        e = measure(&j, &f, hn_arg_real(&c->args, "seconds", 2));
+    hn_lm_job_close(&j);
+    return e ? e : tell(c, &f);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the integer operators of the "hone" domain share: the attributes that say which real numbers
+ * their integers stand for, and how results are rounded.
+ *
+ *     q stands for (q - zero) * scale
+ *
+ *     x_zero, w_zero, y_zero   zero points, 0 when missing
+ *     low, high                results are clamped to this range; the type's own when missing
+ *     rounding                 "away", "up", "single" or "even": see kernels/fixed.h */
+#ifndef HN_GRAPH_INTEGER_H
+#define HN_GRAPH_INTEGER_H
+
+#include "graph/op.h"
+#include "kernels/fixed.h"
+
+typedef struct hn_integers {
+    int32_t x_zero, w_zero, y_zero;
+    int32_t low, high;
+    hn_rounding rounding;
+} hn_integers;
+
+/* Reads and checks the attributes; `out` is the type of the result, an integer of 8, 16 or 32 bits. */
+hn_err hn_integers_read(hn_call *c, hn_dtype out, hn_integers *q);
+
+/* A scale attribute: a positive finite number. */
+hn_err hn_scale_read(hn_call *c, const char *name, double *out);
+
+/* Factors in input i: f64, one, or one per channel. */
+hn_err hn_factors_read(hn_call *c, int i, hn_factor **out, size_t *count);
+
+/* Input i minus a zero point; from the call's scratch. */
+hn_err hn_load_centred(hn_call *c, int i, int32_t zero, double **out);
+
+#define HN_INTEGER_ATTRS                                                             \
+    { "high", HN_ATTR_INT, "the type's" }, { "low", HN_ATTR_INT, "the type's" },     \
+    { "rounding", HN_ATTR_TEXT, "away, up, single or even" }, { "y_zero", HN_ATTR_INT, "0" }
+
+#endif

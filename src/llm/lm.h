@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Language models: a file, understood, and streams of text on it.
+ *
+ * A model is read-only and shared; a stream has a key-value cache, tokens already read, and plans for
+ * the few row counts it meets.  A token's logits do not depend on how tokens were grouped into calls. */
+#ifndef HN_LLM_LM_H
+#define HN_LLM_LM_H
+
+#include "llm/build.h"
+#include "llm/tok.h"
+#include "runtime/session.h"
+
+typedef struct hn_lm_opts {
+    size_t context;              /* tokens; 0: the model's own, at most 4096 */
+    hn_qtype kv;                 /* HN_QT_NONE reads as F16 */
+    unsigned threads;            /* at most the pool's */
+    const hn_kernels *kernels;   /* NULL: the best here */
+    bool eval;                   /* operators' own plain code: the oracle */
+} hn_lm_opts;
+
+typedef struct hn_lm {
+    hn_gguf *file;
+    hn_tok *tok;                 /* NULL when the file has no tokenizer */
+    hn_graph *graph;
+    hn_lm_shape shape;
+    hn_lm_opts o;                /* with defaults filled in */
+} hn_lm;
+
+hn_err hn_lm_open(hn_ctx *cx, const char *path, const hn_lm_opts *o, hn_lm *out);
+hn_err hn_lm_open_memory(hn_ctx *cx, const void *data, size_t len, const hn_lm_opts *o, hn_lm *out);
+void hn_lm_close(hn_lm *m);      /* safe on a zeroed model */
+
+typedef struct hn_stream hn_stream;
+
+hn_err hn_stream_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_stream **out);
+void hn_stream_free(hn_stream *s);                /* NULL is fine */
+
+/* Reads `count` tokens after those already read.  *logits: of the last one, [vocab], or of all of them,
+ * [count, vocab], when `all`; until the next call.  HN_ELIMIT, with nothing read, when they do not fit.
+ * `all` is for at most hn_stream_chunk() tokens a call. */
+hn_err hn_stream_read(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t count, bool all, float **logits);
+size_t hn_stream_chunk(const hn_stream *s);
+size_t hn_stream_count(const hn_stream *s);       /* tokens read */
+size_t hn_stream_room(const hn_stream *s);        /* tokens that still fit */
+void hn_stream_trim(hn_stream *s, size_t count);  /* forgets tokens from `count` on */
+size_t hn_stream_kv_bytes(const hn_stream *s);
+size_t hn_stream_arena_bytes(const hn_stream *s);
+
+#endif

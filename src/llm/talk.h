@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Talking: a stream, a sampler and a stop matcher that together make text.
+ *
+ * One loop serves `generate`, `chat` and the public interface: read a prompt, then take tokens until
+ * something ends the answer.  Text comes out in whole characters, and never past a stop string. */
+#ifndef HN_LLM_TALK_H
+#define HN_LLM_TALK_H
+
+#include "llm/lm.h"
+#include "llm/sample.h"
+#include "llm/stop.h"
+
+typedef enum hn_full { HN_FULL_STOP, HN_FULL_SHIFT } hn_full;
+
+typedef struct hn_talk_opts {
+    hn_sample_opts sample;
+    size_t tokens_max;               /* of the answer; 0: until it ends or the context is full */
+    const hn_text *stop; size_t stop_count;
+    hn_full on_full;                 /* SHIFT: forget the older half of what lies behind the first token */
+    bool ignore_end;                 /* end tokens do not end the answer */
+} hn_talk_opts;
+
+typedef enum hn_end { HN_END_NONE, HN_END_TOKEN, HN_END_STOP, HN_END_LENGTH, HN_END_FULL, HN_END_CALLER } hn_end;
+
+typedef struct hn_talk hn_talk;
+
+hn_err hn_talk_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, const hn_talk_opts *o, hn_talk **out);
+void hn_talk_free(hn_talk *t);                     /* NULL is fine */
+
+/* Called with each piece of text, whole characters, and the token that completed it; false ends the answer. */
+typedef bool hn_said(void *user, const char *text, size_t len, const hn_sampled *token);
+
+typedef struct hn_talk_stats {
+    size_t prompt_tokens, reused_tokens, answer_tokens;
+    double prompt_ms, answer_ms, first_ms;         /* first_ms: from the call to the first token */
+    hn_end end;
+} hn_talk_stats;
+
+/* Reads `prompt` (only what differs from what the stream already holds) and answers.  A prompt longer
+ * than the context is HN_ELIMIT, saying by how much; nothing is ever cut silently. */
+hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void *user, hn_talk_stats *stats);
+
+hn_stream *hn_talk_stream(hn_talk *t);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Language models against logits and texts recorded from llama.cpp, on every instruction set. */
+#include "tests/support/test.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "llm/talk.h"
+
+#define QUANT_SHARE 0.05         /* of the logits' root mean square: both sides round activations to 8 bits */
+/* One logit of this file turns on a rounding to 8 bits that falls the other way here: 0.057. */
+#define Q4_K_SHARE 0.06
+#define NEAR_TIE 0.1             /* likewise: nearer than this, two tokens may change places */
+
+static int32_t best_of(const float *logits, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return (int32_t)best;
+}
+
+/* What is being checked, for the message. */
+typedef struct place { const char *model, *isa; size_t row; } place;
+
+static void check_logit(const place *at, double got, double want, double bound)
+{
+    if (!(fabs(got - want) <= bound))
+        print_message("%s on %s, position %zu: %g, expected %g within %g\n", at->model, at->isa, at->row, got, want, bound);
+    CHECK(fabs(got - want) <= bound);
+}
+
+static void check_row(const place *at, const float *logits, size_t vocab, const json_t *want)
+{
+    double rms = json_number_value(json_object_get(want, "rms")), bound = rms * (strcmp(at->model, "tiny-Q4_K_S") == 0 ? Q4_K_SHARE : QUANT_SHARE);
+    const json_t *top = json_object_get(want, "top"), *first = json_object_get(want, "first8");
+    for (size_t i = 0; i < json_array_size(first); i++)
+        check_logit(at, (double)logits[i], json_number_value(json_array_get(first, i)), bound);
+    for (size_t i = 0; i < json_array_size(top); i++) {
+        const json_t *pair = json_array_get(top, i);
+        check_logit(at, (double)logits[json_integer_value(json_array_get(pair, 0))],
+                    json_number_value(json_array_get(pair, 1)), bound);
+    }
+    const json_t *one = json_array_get(top, 0), *two = json_array_get(top, 1);
+    double margin = json_number_value(json_array_get(one, 1)) - json_number_value(json_array_get(two, 1));
+    if (margin > NEAR_TIE * rms)
+        CHECK_INT(best_of(logits, vocab), json_integer_value(json_array_get(one, 0)));
+}
+
+static hn_err open_lm(hn_ctx *cx, const char *path, const hn_kernels *k, hn_lm *m)
+{
+    hn_lm_opts o = { .kv = HN_QT_F32, .kernels = k };
+    hn_err e = hn_lm_open(cx, path, &o, m);
+    if (e)
+        print_message("%s: %s\n", path, cx->msg);
+    return e;
+}
+
+static void check_logits(const char *folder, const char *name)
+{
+    char model[512], record[512];
+    snprintf(record, sizeof record, "llm/%s/%s.logits.json", folder, name);
+    const char *found = hn_test_data(record);
+    if (!found)
+        return;
+    json_t *root = json_load_file(found, 0, NULL);
+    CHECK(root != NULL);
+    snprintf(model, sizeof model, "llm/%s/%s.gguf", folder, name);
+    found = hn_test_data(model);
+    for (const hn_kernels *const *k = hn_kernel_tables; found && *k; k++) {
+        hn_ctx cx = { 0 };
+        hn_lm m;
+        hn_stream *s;
+        int32_t ids[64];
+        float *logits;
+        const json_t *tokens = json_object_get(root, "tokens"), *rows = json_object_get(root, "rows");
+        size_t n = json_array_size(tokens);
+        if (!hn_kernels_runs(*k))
+            continue;
+        for (size_t i = 0; i < n; i++)
+            ids[i] = (int32_t)json_integer_value(json_array_get(tokens, i));
+        CHECK_INT(open_lm(&cx, found, *k, &m), HN_OK);
+        CHECK_INT(hn_stream_new(&cx, &m, NULL, &s), HN_OK);
+        CHECK_INT(hn_stream_read(&cx, s, ids, n, true, &logits), HN_OK);
+        for (size_t i = 0; i < json_array_size(rows); i++)
+            check_row(&(place){ name, (*k)->isa, i }, logits + i * m.shape.vocab, m.shape.vocab, json_array_get(rows, i));
+        hn_stream_free(s);
+        hn_lm_close(&m);
+    }
+    json_decref(root);
+}
+
+TEST(every_weight_type_gives_the_recorded_logits)
+{
+    static const char *const types[] = {
+        "f16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K", "IQ1_S", "IQ1_M", "IQ2_XXS",
+        "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE", "nvfp4", "Q1_0", "Q2_0",
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "tiny-%s", types[i]);
+        check_logits("tiny-quants", name);
+    }
+}
+
+TEST(a_trained_model_gives_the_recorded_logits)
+{
+    check_logits("stories260k", "stories260K-f32");
+    check_logits("stories260k", "stories260K-Q8_0");
+    check_logits("stories260k", "stories260K-Q4_0");
+}
+
+/* ---- Text ------------------------------------------------------------------------------------------ */
+
+static bool keep(void *user, const char *text, size_t len, const hn_sampled *token)
+{
+    (void)token;
+    hn_buf_add(user, text, len);
+    return true;
+}
+
+static void check_greedy(const char *name)
+{
+    char path[512];
+    hn_ctx cx = { 0 };
+    hn_file want;
+    hn_lm m;
+    hn_talk *talk;
+    hn_arena *a;
+    hn_ids ids;
+    hn_buf got = { 0 };
+    hn_talk_opts o = { .tokens_max = 128 };
+    hn_tok_opts tok = { .add_special = true };
+
+    snprintf(path, sizeof path, "llm/stories260k/%s.greedy.txt", name);
+    const char *found = hn_test_data(path);
+    if (!found)
+        return;
+    CHECK_INT(hn_file_open(&cx, found, &want), HN_OK);
+    snprintf(path, sizeof path, "llm/stories260k/%s.gguf", name);
+    CHECK_INT(open_lm(&cx, hn_test_data(path), NULL, &m), HN_OK);
+    CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
+    CHECK_INT(hn_tok_encode(&cx, m.tok, (hn_text){ "Once upon a time", 16 }, &tok, a, &ids), HN_OK);
+    CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
+    hn_buf_text(&got, " Once upon a time");
+    CHECK_INT(hn_talk_answer(&cx, talk, ids, keep, &got, NULL), HN_OK);
+    CHECK(got.len > 200 && got.len <= want.len);
+    assert_memory_equal(got.data, want.data, got.len);
+    hn_buf_free(&got);
+    hn_talk_free(talk);
+    hn_arena_free(a);
+    hn_lm_close(&m);
+    hn_file_close(&want);
+}
+
+TEST(greedy_text_is_the_recorded_text)
+{
+    check_greedy("stories260K-f32");
+    check_greedy("stories260K-Q8_0");
+}
+
+TEST(a_prompt_longer_than_the_context_is_refused_with_the_count)
+{
+    hn_ctx cx = { 0 };
+    hn_lm m;
+    hn_talk *talk;
+    const char *found = hn_test_data("llm/stories260k/stories260K-Q4_0.gguf");
+    int32_t ids[40] = { 1 };
+    hn_talk_opts o = { .tokens_max = 1 };
+    hn_lm_opts lo = { .context = 32 };
+    if (!found)
+        return;
+    CHECK_INT(hn_lm_open(&cx, found, &lo, &m), HN_OK);
+    CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
+    CHECK_INT(hn_talk_answer(&cx, talk, (hn_ids){ ids, 40 }, keep, NULL, NULL), HN_ELIMIT);
+    CHECK(strstr(cx.msg, "8 too many") != NULL);
+    hn_talk_free(talk);
+    hn_lm_close(&m);
+}
