@@ -201,7 +201,7 @@ hn_err hn_tfl_unary(hn_tfl_op *o)
     const unary *u = unaries;
     while (!named(o, u->name))
         u++;
-    if (from && to && hn_tfl_is_quantised(from) && hn_tfl_is_quantised(to) && hn_dtype_bits(from->type) == 8) {
+    if (u->f && from && to && hn_tfl_is_quantised(from) && hn_tfl_is_quantised(to) && hn_dtype_bits(from->type) == 8) {
         HN_TRY(hn_tfl_input(o, 0, &x));
         HN_TRY(hn_tfl_lookup(o, x, from, to, u->f, &argument, &y));
     } else {
