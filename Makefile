@@ -88,7 +88,7 @@ $(B)/libhone.a: $(lib_o)
 
 # Files carried inside the program.
 EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
-            $(wildcard models/demo/goldens/*)
+            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf
 $(B)/gen/embedded.inc: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@

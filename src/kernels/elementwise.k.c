@@ -26,10 +26,6 @@ VEC void zip(float *out, const float *a, size_t sa, const float *b, size_t sb, s
     }
 }
 
-/* ONNX's Min and Max: NaN if either is.  vf_min answers b then, which leaves a. */
-VEC vf least(vf a, vf b) { return vf_sel(vf_isnan(a), a, vf_min(a, b)); }
-VEC vf greatest(vf a, vf b) { return vf_sel(vf_isnan(a), a, vf_max(a, b)); }
-
 #define ZIP(name, f)                                                                                      \
     void K(name)(float *out, const float *a, size_t sa, const float *b, size_t sb, size_t n)              \
     {                                                                                                     \
@@ -44,8 +40,8 @@ ZIP(add_f32, vf_add)
 ZIP(sub_f32, vf_sub)
 ZIP(mul_f32, vf_mul)
 ZIP(div_f32, vf_div)
-ZIP(min_f32, least)
-ZIP(max_f32, greatest)
+ZIP(min_f32, vf_least)
+ZIP(max_f32, vf_greatest)
 
 /* Two roundings on purpose: no machine's fused add changes the result. */
 void K(lerp_f32)(float *out, const float *a, const float *b, float t, size_t n)

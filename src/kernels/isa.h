@@ -46,4 +46,8 @@ VEC int act_bounds(hn_act act, float *lo, float *hi)
 /* x < lo ? lo : x > hi ? hi : x.  NaN stays NaN: min and max answer their second operand on it. */
 VEC vf vf_clip(vf x, vf lo, vf hi) { return vf_min(hi, vf_max(lo, x)); }
 
+/* The smaller and the larger, NaN if either is.  vf_min answers b then, which leaves a. */
+VEC vf vf_least(vf a, vf b) { return vf_sel(vf_isnan(a), a, vf_min(a, b)); }
+VEC vf vf_greatest(vf a, vf b) { return vf_sel(vf_isnan(a), a, vf_max(a, b)); }
+
 #endif

@@ -249,15 +249,14 @@ VEC size_t pool(const hn_window_f32 *w, size_t x, span s, size_t c, int vecs, vf
     return c;
 }
 
-/* Largest tap; padding never wins, nor does NaN (a comparison with it is false), and a window of
- * nothing but those gives -inf.  Every instruction set gives the same bits. */
+/* Largest tap, NaN if any is; padding never wins, and a window of nothing else gives -inf.  Every instruction set gives the same bits. */
 void K(maxpool_f32)(const hn_window_f32 *w)
 {
     vf low = vf_set(-__builtin_inff());
     for (size_t x = 0; x < w->out_w; x++) {
         span s = taps_inside(w, x);
-        size_t c = pool(w, x, s, 0, 4, low, 0, vf_max);
-        pool(w, x, s, c, 1, low, 0, vf_max);
+        size_t c = pool(w, x, s, 0, 4, low, 0, vf_greatest);
+        pool(w, x, s, c, 1, low, 0, vf_greatest);
     }
     if (w->act.kind != HN_ACT_NONE)
         K(act_f32)(w->out, w->out, w->out_w * w->channels, w->act);

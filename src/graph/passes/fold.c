@@ -14,7 +14,7 @@ static bool bodies_settled(const hn_node *n)
             if (body->value[k]->outer)
                 return false;               /* inference makes constants the body's own */
         for (size_t k = 0; body && k < body->node_count; k++)
-            if ((body->node[k]->op->flags & HN_OP_RANDOM) || !bodies_settled(body->node[k]))
+            if ((body->node[k]->op->flags & (HN_OP_RANDOM | HN_OP_STATE)) || !bodies_settled(body->node[k]))
                 return false;
     }
     return true;
