@@ -12,9 +12,11 @@ static hn_err start(hn_ctx *cx, hn_runner *r, const char *path)
     HN_TRY(hn_source_runnable(cx, &r->src));
     const hn_graph *g = r->src.graph;
     r->in_shape = hn_calloc(cx, g->in_count + 1, sizeof *r->in_shape);
+    r->in_known = hn_calloc(cx, g->in_count + 1, sizeof *r->in_known);
     r->out = hn_calloc(cx, g->out_count + 1, sizeof *r->out);
-    if (!r->in_shape || !r->out)
+    if (!r->in_shape || !r->in_known || !r->out)
         return hn_nomem(cx, "a model");
+    HN_TRY(hn_arena_new(cx, 0, &r->known));
     HN_TRY(hn_arena_new(cx, 0, &r->memory));
     unsigned threads = r->o.threads ? r->o.threads : hn_cpu_count();
     if (threads > 1 && !r->o.eval)
@@ -35,8 +37,10 @@ void hn_runner_close(hn_runner *r)
     hn_session_free(r->session);
     hn_plan_free(&cx, r->plan);
     hn_arena_free(r->memory);
+    hn_arena_free(r->known);
     hn_pool_free(r->env.pool);
     hn_free(&cx, r->in_shape);
+    hn_free(&cx, r->in_known);
     hn_free(&cx, r->out);
     hn_source_close(&cx, &r->src);
     *r = (hn_runner){ 0 };
@@ -62,12 +66,41 @@ static hn_err check_input(hn_ctx *cx, const hn_value *v, const hn_tensor *t)
                    hn_shape_text(&t->shape, found));
 }
 
-static bool same_shapes(const hn_runner *r, const hn_tensor *in)
+static bool same_inputs(const hn_runner *r, const hn_tensor *in)
 {
-    for (size_t i = 0; i < r->src.graph->in_count; i++)
-        if (!hn_shape_equal(&r->in_shape[i], &in[i].shape))
+    for (size_t i = 0; i < r->src.graph->in_count; i++) {
+        const hn_tensor *known = &r->in_known[i];
+        if (!hn_shape_equal(&r->in_shape[i], &in[i].shape) ||
+            (known->data && memcmp(known->data, in[i].data, hn_bytes(known)) != 0))
             return false;
+    }
     return r->session != NULL;
+}
+
+static bool has_bodies(const hn_graph *g)
+{
+    for (size_t i = 0; i < g->node_count; i++)
+        for (int j = 0; j < g->node[i]->attr_count; j++)
+            if (g->node[i]->attr[j].kind == HN_ATTR_GRAPH)
+                return true;
+    return false;
+}
+
+/* A model with branches may choose them by a number it is given (a sample rate) that stays the same from
+ * run to run.  A plan for that number has no branch left.  When such numbers keep changing the plan has
+ * to do without them. */
+static hn_err note_known(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
+{
+    enum { ELEMENTS_MAX = 8, REPLANS_MAX = 4 };
+    const hn_graph *g = r->src.graph;
+    bool useful = has_bodies(g) && !r->o.no_optimize && r->replans++ < REPLANS_MAX;
+    hn_arena_reset(r->known);
+    for (size_t i = 0; i < g->in_count; i++) {
+        r->in_known[i] = (hn_tensor){ 0 };
+        if (useful && in[i].data && hn_is_integer(in[i].dtype) && hn_count(&in[i]) <= ELEMENTS_MAX)
+            HN_TRY(hn_tensor_copy(cx, &in[i], r->known, &r->in_known[i]));
+    }
+    return HN_OK;
 }
 
 hn_err hn_runner_prepare(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
@@ -75,7 +108,7 @@ hn_err hn_runner_prepare(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
     const hn_graph *g = r->src.graph;
     for (size_t i = 0; i < g->in_count; i++)
         HN_TRY(check_input(cx, g->in[i], &in[i]));
-    if (r->o.eval || same_shapes(r, in))
+    if (r->o.eval || same_inputs(r, in))
         return HN_OK;
     hn_session_free(r->session);
     hn_plan_free(cx, r->plan);
@@ -83,7 +116,9 @@ hn_err hn_runner_prepare(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
     r->plan = NULL;
     for (size_t i = 0; i < g->in_count; i++)
         r->in_shape[i] = in[i].shape;
-    hn_plan_opts o = { .threads = r->o.threads, .in_shape = r->in_shape, .no_optimize = r->o.no_optimize };
+    HN_TRY(note_known(cx, r, in));
+    hn_plan_opts o = { .threads = r->o.threads, .in_shape = r->in_shape, .in_known = r->in_known,
+                       .no_optimize = r->o.no_optimize };
     HN_TRY(hn_plan_new(cx, g, &o, &r->plan));
     return hn_session_new(cx, r->plan, r->env.pool, &r->session);
 }

@@ -20,6 +20,9 @@ typedef struct hn_runner {
     hn_env env;             /* the caller's, with our pool */
     hn_ctx cx;
     hn_shape *in_shape;     /* of the plan */
+    hn_tensor *in_known;    /* what the plan takes for granted: numbers that choose branches */
+    hn_arena *known;        /* its values */
+    int replans;            /* because such a number changed */
     hn_plan *plan;
     hn_session *session;
     hn_arena *memory;       /* eval's results, until the next run */

@@ -7,6 +7,7 @@
  *     onnx_node.c     one node: operands, attributes, functions written out, placeholders
  *     onnx_tensor.c   tensors, in place where they can be; external data
  *     onnx_upgrade.c  older opsets into HIR-1
+ *     onnx_contrib.c  Microsoft's contrib operators into ONNX's
  *     onnx_data.c     tensors in files of their own
  *
  * Slices (hn_pb, hn_text) point into the file, which outlives the graph. */
@@ -125,5 +126,8 @@ hn_err hn_onnx_sparse(hn_onnx *r, hn_pb msg, hn_tensor *out, hn_text *name);
 /* onnx_upgrade.c: brings n up to HN_OPSET, making helper nodes in g; *done when it also made the
  * node itself.  HN_EUNSUP: cannot be translated, the message says why. */
 hn_err hn_onnx_upgrade(hn_onnx *r, hn_graph *g, hn_onnx_node *n, bool *done);
+
+/* onnx_contrib.c: the same for a node of domain "com.microsoft"; others are left alone. */
+hn_err hn_onnx_contrib(hn_onnx *r, hn_graph *g, hn_onnx_node *n, bool *done);
 
 #endif

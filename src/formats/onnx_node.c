@@ -432,7 +432,7 @@ hn_err hn_onnx_node_add(hn_onnx *r, hn_onnx_scope *scope, const hn_onnx_raw *raw
         return add_constant(r, scope, &n, raw);
 
     HN_TRY(make_outputs(r, scope, raw, &n));
-    hn_err e = *n.domain ? HN_OK : hn_onnx_upgrade(r, scope->g, &n, &done);
+    hn_err e = *n.domain ? hn_onnx_contrib(r, scope->g, &n, &done) : hn_onnx_upgrade(r, scope->g, &n, &done);
     if (e == HN_EUNSUP)
         return add_stand_in(r, scope->g, &n, r->cx && *r->cx->msg ? r->cx->msg : hn_err_text(e));
     return e || done ? e : hn_onnx_emit(r, scope->g, &n);

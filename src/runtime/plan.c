@@ -389,6 +389,15 @@ static hn_err bind_shapes(hn_ctx *cx, hn_graph *g, const hn_shape *shape)
     return HN_OK;
 }
 
+/* Values are copied: the caller's may change. */
+static hn_err bind_known(hn_ctx *cx, hn_graph *g, const hn_tensor *known)
+{
+    for (size_t i = 0; i < g->in_count && known; i++)
+        if (known[i].data)
+            HN_TRY(hn_tensor_copy(cx, &known[i], g->arena, &g->in[i]->t));
+    return HN_OK;
+}
+
 static hn_err build(builder *b)
 {
     hn_plan *p = b->p;
@@ -434,6 +443,8 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
     hn_err e = p->k ? HN_OK : hn_fail(cx, HN_EARG, "HONE_ISA names no instruction set this program has");
     if (!e)
         e = bind_shapes(cx, copy, o->in_shape);
+    if (!e)
+        e = bind_known(cx, copy, o->in_known);
     if (!e)
         e = o->no_optimize ? hn_graph_infer(cx, copy) : hn_graph_optimize(cx, copy);
     if (!e)

@@ -15,6 +15,8 @@ typedef struct hn_plan_opts {
     const hn_kernels *kernels;          /* NULL: hn_kernels_pick() */
     unsigned threads;                   /* workers whose scratch is counted, at least 1 */
     const hn_shape *in_shape;           /* one per graph input, concrete */
+    const hn_tensor *in_known;          /* NULL, or one per graph input: where it has data the plan is for
+                                         * that value alone, and what depends on it is settled now */
     bool measure;                       /* only the figures: packs nothing, cannot run */
     bool no_optimize;                   /* the graph as it is: no passes */
     bool eval_only;                     /* every node through its operator's own code */
