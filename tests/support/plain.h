@@ -13,6 +13,7 @@ _Noreturn void hn_test_failed(const char *what, const char *file, int line);
 
 #define print_message printf
 #define hn_assert(cond, text) do { if (!(cond)) hn_test_failed(text, __FILE__, __LINE__); } while (0)
+#define fail_msg(...) do { printf(__VA_ARGS__); hn_test_failed("see above", __FILE__, __LINE__); } while (0)
 #define assert_true(cond) hn_assert(cond, #cond)
 #define assert_false(cond) hn_assert(!(cond), "not " #cond)
 #define assert_null(p) hn_assert((p) == NULL, #p " is NULL")
