@@ -32,8 +32,9 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
 lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
-cli_c  := $(shell find src/cli -name '*.c' 2>/dev/null)
+cli_c  := $(filter-out src/cli/system_table.c,$(shell find src/cli src/plan -name '*.c' 2>/dev/null))
 media_c := $(shell find src/media -name '*.c' 2>/dev/null)
+system_c := $(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
 ISAS_x86_64  = scalar avx2
@@ -46,9 +47,11 @@ ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
+system_o := $(system_c:%.c=$(B)/%.o)
+modules := $(B)/libhone-media.so $(B)/libhone-system.so
 
 .PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
-all: $(B)/hone $(B)/libhone-media.so $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
+all: $(B)/hone $(modules) $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -98,13 +101,19 @@ LIB_LIBS = -Wl,--as-needed -lm -ljansson -lpcre2-8 -lutf8proc
 $(B)/hone: $(cli_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $^ -ljansson -ldl $(LIB_LIBS)
 
+# Pictures, networks and signatures live apart, so that the program starts without their libraries.
+media_libs  = -ljpeg -lpng
+system_libs = -lcurl -lmicrohttpd -lgnutls -lcrypto -lzstd
 $(B)/libhone-media.a: $(media_o)
+$(B)/libhone-system.a: $(system_o)
+$(B)/libhone-media.a $(B)/libhone-system.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
-
-# Pictures live apart, so that the program starts without their libraries.
-$(B)/libhone-media.so: $(media_o) $(B)/libhone.a
-	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $^ -ljpeg -lpng $(LIB_LIBS)
+$(B)/libhone-media.so: $(media_o)
+$(B)/libhone-system.so: $(system_o) $(B)/src/cli/system_table.o
+$(modules): $(B)/libhone-%.so: $(B)/libhone.a
+	$(Q)$(LINK) -shared -Wl,--exclude-libs,ALL $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(B)/libhone.a \
+	    -Wl,--as-needed $($*_libs) $(LIB_LIBS)
 
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
 	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
@@ -126,18 +135,21 @@ TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
 $(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
-$(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = -ljpeg -lpng
+$(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = $(media_libs)
 $(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
+system_tests = $(filter $(B)/tests/net/% $(B)/tests/fleet/%,$(tests))
+$(system_tests): MORE_LIBS = $(system_libs)
+$(system_tests): $(B)/libhone-system.a
 
-quick: $(tests) $(B)/hone $(B)/libhone-media.so    ## unit tests only, in seconds
+quick: $(tests) $(B)/hone $(modules)    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
 
 # What threads meet in, for the thread sanitizer.
 threads: $(filter $(B)/tests/base/pool $(B)/tests/runtime/% $(B)/tests/api/%,$(tests)) $(B)/hone
 	@tools/run-tests.sh $(filter-out %/hone,$^)
-cli-tests: $(B)/hone $(B)/libhone-media.so $(examples)   ## commands against tests/cli/*.test
+cli-tests: $(B)/hone $(modules) $(examples)   ## commands against tests/cli/*.test
 	@tools/cli-tests.sh $(B) tests/cli/*.test
 
 # ---- Fuzzing: fuzz/<name>.c with seeds in fuzz/seeds/<name>/; crashes become seeds ---------
@@ -208,14 +220,14 @@ PUT = $(DESTDIR)$(PREFIX)
 BASH_DIR = share/bash-completion/completions
 ZSH_DIR  = share/zsh/site-functions
 FISH_DIR = share/fish/vendor_completions.d
-installed = bin/hone lib/hone/libhone-media.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
+installed = bin/hone lib/hone/libhone-media.so lib/hone/libhone-system.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
             lib/pkgconfig/hone.pc include/hone.h share/man/man1/hone.1 share/doc/hone/LICENSE \
             $(BASH_DIR)/hone $(ZSH_DIR)/_hone $(FISH_DIR)/hone.fish
 
 install: all   ## program, library, header, man page, completion
 	@mkdir -p $(addprefix $(PUT)/,$(sort $(dir $(installed))))
 	install -m 755 $(B)/hone $(PUT)/bin/hone
-	install -m 644 $(B)/libhone-media.so $(PUT)/lib/hone/
+	install -m 644 $(modules) $(PUT)/lib/hone/
 	install -m 644 $(B)/libhone.so.$(SOVERSION) $(B)/libhone.a $(PUT)/lib/
 	ln -sf libhone.so.$(SOVERSION) $(PUT)/lib/libhone.so
 	install -m 644 include/hone.h $(PUT)/include/

@@ -23,7 +23,7 @@ export TMP
 
 # Runs $command and leaves what the file should say of it in $work/got.
 play() {
-    sh -c "$command" >"$work/out" 2>"$work/err" </dev/null
+    timeout -k 5 120 sh -c "$command" >"$work/out" 2>"$work/err" </dev/null
     code=$?
     {
         sed "s|$TMP|\$TMP|g; s/^/> /; s/ \$//" "$work/out"

@@ -24,10 +24,10 @@ struct hn_pool {
     start *start;                 /* beside each worker */
     pthread_mutex_t busy;         /* held by the caller whose job runs */
 
-    pthread_mutex_t lock;         /* guards sleepers, quit and the condition */
+    pthread_mutex_t lock;         /* guards sleepers and the condition */
     pthread_cond_t wake;
     unsigned sleepers;
-    bool quit;
+    atomic_bool quit;             /* set before the epoch moves for the last time */
 
     atomic_uint epoch;            /* counts jobs; a change is the start signal */
     atomic_uint gate;             /* workers inside the current job, and SHUT when none may enter */
@@ -61,26 +61,32 @@ static void claim(hn_pool *p, unsigned worker)
     }
 }
 
-/* Waits until the epoch moves on from `seen`; false when the pool is closing. */
-static bool wait_for_job(hn_pool *p, unsigned seen)
+/* Waits until the epoch moves on from *seen and notes what it has become; false when the pool is closing.
+ * What was noted, and not the epoch of a moment later, is what the next wait starts from: a change
+ * that falls between the two would be lost, and with it the news that the pool closes. */
+static bool wait_for_job(hn_pool *p, unsigned *seen)
 {
     uint64_t until = hn_now_ns() + SPIN_NS;
+    unsigned now;
     do {
         for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&p->epoch, memory_order_acquire) != seen)
+            now = atomic_load_explicit(&p->epoch, memory_order_acquire);
+            if (now != *seen) {
+                *seen = now;
                 return !p->quit;
+            }
             pause_cpu();
         }
     } while (hn_now_ns() < until);
 
     pthread_mutex_lock(&p->lock);
     p->sleepers++;
-    while (atomic_load(&p->epoch) == seen)
+    while ((now = atomic_load(&p->epoch)) == *seen)
         pthread_cond_wait(&p->wake, &p->lock);
     p->sleepers--;
-    bool go = !p->quit;
+    *seen = now;
     pthread_mutex_unlock(&p->lock);
-    return go;
+    return !p->quit;
 }
 
 static void *worker_main(void *arg)
@@ -89,8 +95,7 @@ static void *worker_main(void *arg)
     hn_pool *p = s->pool;
     unsigned index = s->index, seen = 0;
 
-    while (wait_for_job(p, seen)) {
-        seen = atomic_load(&p->epoch);
+    while (wait_for_job(p, &seen)) {
         if (!(atomic_fetch_add_explicit(&p->gate, 1, memory_order_acquire) & SHUT) && index < p->limit)
             claim(p, index);
         atomic_fetch_sub_explicit(&p->gate, 1, memory_order_release);
@@ -142,9 +147,7 @@ void hn_pool_free(hn_pool *p)
 {
     if (!p)
         return;
-    pthread_mutex_lock(&p->lock);
     p->quit = true;
-    pthread_mutex_unlock(&p->lock);
     signal_workers(p);
     for (unsigned i = 0; i < p->started; i++)
         pthread_join(p->worker[i], NULL);

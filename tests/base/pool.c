@@ -61,6 +61,19 @@ TEST(no_pool_means_this_thread)
     hn_pool_free(NULL);
 }
 
+/* A worker that the machine kept from a pool's last job must still hear that the pool closes. */
+TEST(a_pool_may_close_right_after_a_job)
+{
+    hn_ctx cx = { 0 };
+    for (int round = 0; round < 3000; round++) {
+        job j = { 0 };
+        CHECK_INT(hn_pool_new(&cx, 4, &j.pool), HN_OK);
+        for (int i = 0; i < 3; i++)
+            hn_pool_run(j.pool, 0, 2, mark, &j);
+        hn_pool_free(j.pool);
+    }
+}
+
 /* A plan counts scratch for as many workers as its session may use, the pool may have more. */
 TEST(a_job_keeps_to_its_threads)
 {
