@@ -155,6 +155,7 @@ typedef struct wish {
     int64_t version;               /* for root: the one expected */
     hn_tuf_signers by;
     const json_t *entry;           /* what snapshot or timestamp says of it */
+    bool absent;                   /* afterwards: some mirror said that it has none */
 } wish;
 
 static hn_err set_path(hn_ctx *cx, wish *w, int64_t version)
@@ -170,8 +171,8 @@ static hn_err set_path(hn_ctx *cx, wish *w, int64_t version)
     return e;
 }
 
-/* The first answer that stands the judge's questions, stored.  HN_ENO only when no mirror has the file. */
-static hn_err obtain(hn_ctx *cx, hn_tuf *t, const wish *w, hn_tuf_meta *out)
+/* The first answer that stands the judge's questions, stored. */
+static hn_err obtain(hn_ctx *cx, hn_tuf *t, wish *w, hn_tuf_meta *out)
 {
     hn_err worst = HN_ENO;
     hn_ctx said = *cx;
@@ -192,11 +193,11 @@ static hn_err obtain(hn_ctx *cx, hn_tuf *t, const wish *w, hn_tuf_meta *out)
         hn_tuf_meta_free(&m);
         if (e == HN_ENOMEM || e == HN_EIO)
             return e;
-        if (worst == HN_ENO || worst == HN_ENET) {       /* a lie is worth more words than silence */
-            if (e != HN_ENO) {
-                worst = e;
-                said = *cx;
-            }
+        if (e == HN_ENO) {
+            w->absent = true;
+        } else if (worst == HN_ENO || worst == HN_ENET) {        /* a lie is worth more words than silence */
+            worst = e;
+            said = *cx;
         }
     }
     return hn_fail(cx, worst, "%s", said.msg);
@@ -238,8 +239,8 @@ static hn_err walk_roots(hn_ctx *cx, hn_tuf *t)
         hn_tuf_meta next = { 0 };
         HN_TRY(set_path(cx, &w, w.version));
         hn_err e = obtain(cx, t, &w, &next);
-        if (e == HN_ENO)
-            return HN_OK;          /* the newest is what we have */
+        if (e && w.absent)         /* the newest is what we have; if a mirror hides one, expiry tells */
+            return HN_OK;
         if (e)
             return e;
         /* Whoever had the old online keys may have signed version 2^31: forget it with the keys.  At once,
