@@ -6,6 +6,7 @@
 #ifndef HN_CLI_SYSTEM_H
 #define HN_CLI_SYSTEM_H
 
+#include "fleet/oms.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"
 #include "net/http.h"
