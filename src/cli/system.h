@@ -7,6 +7,7 @@
 #define HN_CLI_SYSTEM_H
 
 #include "fleet/oms.h"
+#include "fleet/seal.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"
 #include "net/http.h"
