@@ -69,8 +69,10 @@ const hn_command hn_command_seal = {
     .name = "seal",
     .summary = "encrypt a file for one device",
     .example = "hone seal kws.tar --key device.key.pub",
-    .help = "For models that must not leak: only who has the device's private key can open the file, and a file that was cut or "
-            "changed does not open at all. `hone release key device.key --type x25519` makes a device's keys. Sealing hides; it "
+    .help = "For models that must not leak: only who has the device's private key can open the file, and a file "
+            "that was cut or "
+            "changed does not open at all. `hone release key device.key --type x25519` makes a device's keys. "
+            "Sealing hides; it "
             "does not say who made the file: sign it first.",
     .exits = "7: sealed for another device, changed, or cut",
     .operand = operands, .opt = opts, .run = run,

@@ -32,7 +32,8 @@ static hn_err find_bundle(job *j)
     if (given)
         hn_buf_text(&j->bundle, given);
     else
-        hn_buf_printf(&j->bundle, stat(j->model, &st) == 0 && S_ISDIR(st.st_mode) ? "%s/model.sig" : "%s.sig", j->model);
+        hn_buf_printf(&j->bundle, stat(j->model, &st) == 0 && S_ISDIR(st.st_mode) ? "%s/model.sig" : "%s.sig",
+                      j->model);
     return hn_buf_ok(&j->bundle, "a path");
 }
 
@@ -90,8 +91,8 @@ static hn_err report(job *j, const hn_oms *b)
     const char *digest = json_string_value(json_object_get(json_object_get(subject, "digest"), "sha256"));
     size_t count = json_array_size(json_object_get(json_object_get(b->statement, "predicate"), "resources"));
     if (j->c->json)
-        return hn_json_print(j->cx, json_pack("{s:s, s:s, s:s, s:I}", "name", name, "sha256", digest, "method", methods[b->method],
-                                              "files", (json_int_t)count));
+        return hn_json_print(j->cx, json_pack("{s:s, s:s, s:s, s:I}", "name", name, "sha256", digest, "method",
+                                              methods[b->method], "files", (json_int_t)count));
     printf("good: %s, %zu %s, signed by %s\n", name, count, count == 1 ? "file" : "files", methods[b->method]);
     return HN_OK;
 }
@@ -102,7 +103,8 @@ static hn_err check(job *j)
     hn_oms b = { 0 };
     HN_TRY(read_text(j, "trust", &j->roots));
     HN_TRY(read_text(j, "trusted-root", &j->sigstore));
-    hn_oms_trust t = { j->key, j->roots.data, j->sigstore.data, hn_arg_text(j->a, "identity", NULL), hn_arg_text(j->a, "issuer", NULL) };
+    hn_oms_trust t = { j->key, j->roots.data, j->sigstore.data, hn_arg_text(j->a, "identity", NULL),
+                       hn_arg_text(j->a, "issuer", NULL) };
     HN_TRY(hn_file_open(j->cx, j->bundle.data, &f));
     hn_err e = j->sys->oms_parse(j->cx, j->bundle.data, (const char *)f.data, f.len, &b);
     hn_file_close(&f);
@@ -135,11 +137,13 @@ static hn_err run(hn_cli *c)
 static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "a folder, or one file", NULL }, { 0 } };
 
 static const hn_opt opts[] = {
-    { "key", 'k', HN_OPT_TEXT, "KEY", "the private key, as a file or pkcs11: URI; to check, the public one", NULL, 0, 0 },
+    { "key", 'k', HN_OPT_TEXT, "KEY", "the private key, as a file or pkcs11: URI; to check, the public one", NULL, 0,
+      0 },
     HN_PASSPHRASE_OPT,
     { "check", 0, HN_OPT_FLAG, NULL, "check a signature instead of making one", NULL, 0, 0 },
     { "signature", 's', HN_OPT_FILE, "FILE", "where it is (MODEL/model.sig, or MODEL.sig for one file)", NULL, 0, 0 },
-    { "certificate", 0, HN_OPT_FILE, "PEM", "sign: the key's certificate and those above it, to sign by certificate", NULL, 0, 0 },
+    { "certificate", 0, HN_OPT_FILE, "PEM", "sign: the key's certificate and those above it, to sign by certificate",
+      NULL, 0, 0 },
     { "ignore", 0, HN_OPT_TEXT, "PATH", "sign: leave out PATH and all below it; may be repeated", NULL, 0, 0 },
     { "shard-size", 0, HN_OPT_INT, "BYTES", "sign: pieces of this size instead of whole files", NULL, 1, 1e15 },
     { "trust", 0, HN_OPT_FILE, "PEM", "check: certificates of those who may vouch for the signer", NULL, 0, 0 },
@@ -153,10 +157,13 @@ const hn_command hn_command_sign = {
     .name = "sign",
     .summary = "sign a model's files, or check such a signature",
     .example = "hone sign models/kws --key release.key",
-    .help = "Writes a detached signature in the form of OpenSSF Model Signing 1.0: it lists every file with its hash, so that "
-            "nothing can be changed, added or taken away. Use a p256, p384 or p521 key where other tools must check it; "
+    .help = "Writes a detached signature in the form of OpenSSF Model Signing 1.0: it lists every file with its "
+            "hash, so that "
+            "nothing can be changed, added or taken away. Use a p256, p384 or p521 key where other tools must check "
+            "it; "
             "`hone release key` makes one.\n\n"
-            "--check verifies the signature against what you trust (--key, --trust or --trusted-root, as it was made), then every "
+            "--check verifies the signature against what you trust (--key, --trust or --trusted-root, as it was "
+            "made), then every "
             "file. Without a trusted time, a chain of certificates is judged as of the day the signer's own began.",
     .exits = "7: not what was signed, or not signed by whom you trust",
     .operand = operands, .opt = opts, .reports = true, .run = run,

@@ -10,7 +10,7 @@
 #include "fleet/seal.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"
-#include "net/http.h"
+#include "net/fetch.h"
 #include "net/url.h"
 
 typedef struct hn_system {

@@ -52,9 +52,11 @@ static hn_err find_method(hn_ctx *cx, const char *what, hn_oms *b)
             found++;
         }
     if (found != 1)
-        return hn_fail(cx, HN_EFORMAT, "%s: expected one of publicKey, x509CertificateChain or certificate, found %d", what, found);
+        return hn_fail(cx, HN_EFORMAT, "%s: expected one of publicKey, x509CertificateChain or certificate, found %d",
+                       what, found);
     const json_t *one = json_object_get(b->material, names[b->method]);
-    if (b->method == HN_OMS_KEY && !json_is_string(json_object_get(one, "hint")) && !json_is_string(json_object_get(one, "rawBytes")))
+    if (b->method == HN_OMS_KEY && !json_is_string(json_object_get(one, "hint")) &&
+        !json_is_string(json_object_get(one, "rawBytes")))
         return hn_fail(cx, HN_EFORMAT, "%s: a public key without hint", what);
     if (b->method == HN_OMS_CERTIFICATE) {
         HN_TRY(hn_json_array(cx, what, one, "certificates", &list));
@@ -77,7 +79,8 @@ static hn_err read_envelope(hn_ctx *cx, const char *what, hn_oms *b)
     HN_TRY(only(cx, what, envelope, "payload payloadType signatures"));
     HN_TRY(hn_json_text(cx, what, envelope, "payloadType", &text));
     if (strcmp(text, OMS_PAYLOAD_TYPE) != 0)
-        return hn_fail(cx, HN_EFORMAT, "%s: expected a payload of type " OMS_PAYLOAD_TYPE ", found '%.80s'", what, text);
+        return hn_fail(cx, HN_EFORMAT, "%s: expected a payload of type " OMS_PAYLOAD_TYPE ", found '%.80s'", what,
+                       text);
     HN_TRY(hn_json_text(cx, what, envelope, "payload", &text));
     HN_TRY(hn_unbase64(cx, text, strlen(text), &b->payload));
     HN_TRY(hn_json_array(cx, what, envelope, "signatures", &list));
@@ -257,7 +260,8 @@ static hn_err compare(hn_ctx *cx, const json_t *want, const json_t *found)
     size_t n = json_array_size(want), m = json_array_size(found);
     for (size_t i = 0; i < n || i < m; i++) {
         const json_t *a = json_array_get(want, i), *b = json_array_get(found, i);
-        const char *wanted = json_string_value(json_object_get(a, "name")), *there = json_string_value(json_object_get(b, "name"));
+        const char *wanted = json_string_value(json_object_get(a, "name")),
+            *there = json_string_value(json_object_get(b, "name"));
         int order = !wanted ? 1 : !there ? -1 : strcmp(wanted, there);
         if (order < 0)
             return hn_fail(cx, HN_EREFUSED, "'%.200s' is signed and is not there", wanted);
@@ -297,8 +301,10 @@ static hn_err sorted(hn_ctx *cx, const json_t *list, json_t **out)
 
 hn_err hn_oms_check_files(hn_ctx *cx, const hn_oms *b, const char *model, const char *bundle)
 {
-    const json_t *predicate = json_object_get(b->statement, "predicate"), *s = json_object_get(predicate, "serialization");
-    oms_scope scope = { json_object_get(s, "ignore_paths"), (uint64_t)json_integer_value(json_object_get(s, "shard_size")),
+    const json_t *predicate = json_object_get(b->statement, "predicate"),
+        *s = json_object_get(predicate, "serialization");
+    oms_scope scope = { json_object_get(s, "ignore_paths"), (uint64_t)json_integer_value(json_object_get(s,
+            "shard_size")),
                         json_is_true(json_object_get(s, "allow_symlinks")) };
     json_t *found, *a = NULL, *c = NULL;
     HN_TRY(hn_oms_resources(cx, model, bundle, &scope, &found));
@@ -346,9 +352,10 @@ static hn_err make_statement(hn_ctx *cx, const hn_oms_signing *s, const char *mo
                             "allow_symlinks", 0, "ignore_paths", ignore);
     if (s->shard_size && how)
         json_object_set_new(how, "shard_size", json_integer((json_int_t)s->shard_size));
-    json_t *made = e ? NULL : json_pack("{s:s, s:[{s:s, s:{s:s}}], s:s, s:{s:O, s:O}}", "_type", STATEMENT_TYPE, "subject", "name",
-                                        name.data, "digest", "sha256", root, "predicateType", PREDICATE_TYPE, "predicate",
-                                        "resources", resources, "serialization", how);
+    json_t *made = e ? NULL : json_pack("{s:s, s:[{s:s, s:{s:s}}], s:s, s:{s:O, s:O}}", "_type", STATEMENT_TYPE,
+                                        "subject", "name",
+                                        name.data, "digest", "sha256", root, "predicateType", PREDICATE_TYPE,
+                                            "predicate", "resources", resources, "serialization", how);
     json_decref(how);
     json_decref(ignore);
     json_decref(resources);
@@ -383,9 +390,10 @@ static hn_err write_bundle(hn_ctx *cx, const hn_oms_signing *s, const char *payl
         e = hn_base64_add(&payload64, payload, strlen(payload));
     if (!e)
         e = make_material(cx, s, &material);
-    json_t *doc = e ? NULL : json_pack("{s:s, s:O, s:{s:s, s:s, s:[{s:s, s:s}]}}", "mediaType", BUNDLE_TYPE, "verificationMaterial",
-                                       material, "dsseEnvelope", "payload", payload64.data, "payloadType", OMS_PAYLOAD_TYPE,
-                                       "signatures", "sig", sig64.data, "keyid", "");
+    json_t *doc = e ? NULL : json_pack("{s:s, s:O, s:{s:s, s:s, s:[{s:s, s:s}]}}", "mediaType", BUNDLE_TYPE,
+                                       "verificationMaterial",
+                                       material, "dsseEnvelope", "payload", payload64.data, "payloadType",
+                                           OMS_PAYLOAD_TYPE, "signatures", "sig", sig64.data, "keyid", "");
     if (doc)
         dump = json_dumps(doc, JSON_COMPACT);
     if (dump)

@@ -67,7 +67,8 @@ static hn_err check_chain(hn_ctx *cx, X509 *leaf, STACK_OF(X509) *between, STACK
         X509_STORE_CTX_set_time(job, 0, at);
         X509_STORE_CTX_set_depth(job, CHAIN_MAX);
         if (X509_verify_cert(job) != 1)
-            e = hn_fail(cx, HN_EREFUSED, "the signer's certificate: %s", X509_verify_cert_error_string(X509_STORE_CTX_get_error(job)));
+            e = hn_fail(cx, HN_EREFUSED, "the signer's certificate: %s",
+                        X509_verify_cert_error_string(X509_STORE_CTX_get_error(job)));
     }
     X509_STORE_CTX_free(job);
     X509_STORE_free(store);
@@ -117,7 +118,8 @@ hn_err hn_oms_certificate_key(hn_ctx *cx, const hn_oms *b, const hn_oms_trust *t
     const json_t *list = json_object_get(json_object_get(b->material, "x509CertificateChain"), "certificates");
     X509 *leaf = NULL, *x;
     if (!t->roots_pem)
-        return hn_fail(cx, HN_EARG, "this model is signed with a certificate: say who may vouch for it, with a PEM file");
+        return hn_fail(cx, HN_EARG,
+                       "this model is signed with a certificate: say who may vouch for it, with a PEM file");
     if (json_array_size(list) > CHAIN_MAX)
         return hn_fail(cx, HN_ELIMIT, "a chain of more than %d certificates", CHAIN_MAX);
     STACK_OF(X509) *between = sk_X509_new_null();
@@ -141,7 +143,8 @@ static hn_err add_der(hn_ctx *cx, X509 *x, json_t *list)
     unsigned char *der = NULL;
     hn_buf text = { .cx = cx };
     int len = i2d_X509(x, &der);
-    hn_err e = len > 0 ? hn_base64_add(&text, der, (size_t)len) : hn_crypto_fail(cx, HN_EFORMAT, "a certificate cannot be written");
+    hn_err e = len > 0 ? hn_base64_add(&text, der, (size_t)len) :
+        hn_crypto_fail(cx, HN_EFORMAT, "a certificate cannot be written");
     if (!e && json_array_append_new(list, json_pack("{s:s}", "rawBytes", text.data)) != 0)
         e = hn_nomem(cx, "certificates");
     OPENSSL_free(der);
@@ -202,7 +205,8 @@ static bool is_issuer(X509 *leaf, const char *want)
         const uint8_t *data = ASN1_STRING_get0_data(value);
         size_t size = (size_t)ASN1_STRING_length(value), skip = 0;
         if (k == 0)
-            skip = size >= 2 && data[0] == 0x0C && data[1] < 0x80 ? 2 : size >= 3 && data[0] == 0x0C && data[1] == 0x81 ? 3 : size;
+            skip = size >= 2 && data[0] == 0x0C && data[1] < 0x80 ? 2 : size >= 3 && data[0] == 0x0C &&
+                data[1] == 0x81 ? 3 : size;
         return size - skip == len && memcmp(data + skip, want, len) == 0;
     }
     return false;
@@ -251,7 +255,8 @@ static hn_err find_log(hn_ctx *cx, const json_t *trusted, entry *en)
         const json_t *pub = json_object_get(json_array_get(logs, i), "publicKey");
         uint8_t hash[32];
         der.len = 0;
-        if (bytes_of(cx, pub, "rawBytes", &der) || hn_sha256(cx, der.data, der.len, hash) || memcmp(hash, id.data, 32) != 0)
+        if (bytes_of(cx, pub, "rawBytes", &der) || hn_sha256(cx, der.data, der.len, hash) ||
+            memcmp(hash, id.data, 32) != 0)
             continue;
         memcpy(en->id, hash, 32);
         e = hn_key_from_der(cx, (const uint8_t *)der.data, der.len, &en->key);
@@ -302,7 +307,8 @@ static hn_err climb(hn_ctx *cx, const json_t *hashes, int64_t index, int64_t siz
     for (size_t i = 0; i < json_array_size(hashes); i++) {
         const char *text = json_string_value(json_array_get(hashes, i));
         hn_buf h = { .cx = cx };
-        hn_err e = text ? hn_unbase64(cx, text, strlen(text), &h) : hn_fail(cx, HN_EFORMAT, "log entry: expected hashes");
+        hn_err e = text ? hn_unbase64(cx, text, strlen(text), &h) :
+            hn_fail(cx, HN_EFORMAT, "log entry: expected hashes");
         if (!e && (h.len != 32 || sn == 0))
             e = hn_fail(cx, HN_EREFUSED, "log entry: a proof that does not fit the log");
         if (!e && ((fn & 1) || fn == sn)) {
@@ -335,7 +341,8 @@ static hn_err check_note(hn_ctx *cx, const entry *en, const char *note, int64_t 
         hn_buf sig = { .cx = cx };
         hn_ctx quiet = { .env = cx->env };
         size_t len = blob ? strcspn(blob + 1, "\n") : 0;
-        if (blob && hn_unbase64(&quiet, blob + 1, len, &sig) == HN_OK && sig.len > 4 && memcmp(sig.data, en->id, 4) == 0)
+        if (blob && hn_unbase64(&quiet, blob + 1, len, &sig) == HN_OK && sig.len > 4 &&
+            memcmp(sig.data, en->id, 4) == 0)
             e = hn_key_verify(&quiet, en->key, note, (size_t)(end + 1 - note), sig.data + 4, sig.len - 4);
         hn_buf_free(&sig);
     }
@@ -412,7 +419,8 @@ static hn_err check_subject(hn_ctx *cx, const hn_oms *b, const entry *en, X509 *
 
 static hn_err check_entry(hn_ctx *cx, const hn_oms *b, const json_t *trusted, X509 *leaf, entry *en)
 {
-    bool promise = json_object_get(en->json, "inclusionPromise") != NULL, proof = json_object_get(en->json, "inclusionProof") != NULL;
+    bool promise = json_object_get(en->json, "inclusionPromise") != NULL,
+        proof = json_object_get(en->json, "inclusionProof") != NULL;
     HN_TRY(bytes_of(cx, en->json, "canonicalizedBody", &en->body));
     HN_TRY(number(cx, en->json, "logIndex", &en->index));
     HN_TRY(number(cx, en->json, "integratedTime", &en->time));
@@ -465,7 +473,8 @@ hn_err hn_oms_keyless_key(hn_ctx *cx, const hn_oms *b, const hn_oms_trust *t, hn
     json_t *trusted;
     X509 *leaf;
     if (!t->sigstore || !t->identity || !t->issuer)
-        return hn_fail(cx, HN_EARG, "this model is signed without a lasting key: give the trusted root, the signer's identity and "
+        return hn_fail(cx, HN_EARG,
+                       "this model is signed without a lasting key: give the trusted root, the signer's identity and "
                                     "the issuer who knows them");
     HN_TRY(hn_json_parse_real(cx, "trusted root", t->sigstore, strlen(t->sigstore), &trusted));
     hn_err e = certificate_of(cx, json_object_get(b->material, "certificate"), &leaf);

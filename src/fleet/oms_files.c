@@ -43,7 +43,8 @@ static hn_err take(walk *w, const char *path, const struct stat *st)
     if (w->has_bundle && st->st_dev == w->bundle_device && st->st_ino == w->bundle_inode)
         return HN_OK;
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
-        return hn_fail(w->cx, HN_EREFUSED, "%s/%s: only files and folders can be signed, this is something else", w->model, path);
+        return hn_fail(w->cx, HN_EREFUSED, "%s/%s: only files and folders can be signed, this is something else",
+                       w->model, path);
     if (hn_utf8_valid(path, strlen(path)) != strlen(path))
         return hn_fail(w->cx, HN_EUNSUP, "%s: unsupported: a file name that is not UTF-8", w->model);
     if (w->count >= FILES_MAX || !hn_grow(w->cx, &w->list, w->count, &w->cap, sizeof *w->list))
@@ -184,7 +185,8 @@ static hn_err add_digests(hn_ctx *cx, const char *what, const json_t *resources,
         const char *digest = json_string_value(json_object_get(r, "digest"));
         const char *algorithm = json_string_value(json_object_get(r, "algorithm"));
         if (!algorithm || strcmp(algorithm, "sha256") != 0)
-            return hn_fail(cx, HN_EUNSUP, "%s: unsupported: digests by %.20s; sha256 is", what, algorithm ? algorithm : "nothing");
+            return hn_fail(cx, HN_EUNSUP, "%s: unsupported: digests by %.20s; sha256 is", what, algorithm ?
+                           algorithm : "nothing");
         if (!digest || strlen(digest) != 64 || !hn_unhex(digest, 64, raw))
             return hn_fail(cx, HN_EFORMAT, "%s: file %zu: expected 64 hexadecimal digits as its digest", what, i);
         HN_TRY(hn_hasher_add(h, raw, sizeof raw));

@@ -133,7 +133,8 @@ static hn_err unseal_all(stream *s)
     for (bool last = false; !last;) {
         HN_TRY(read_in(s, CHUNK + TAG, &len, &last));
         if (len < TAG || !decrypt(s, len - TAG, last))
-            return hn_fail(s->cx, HN_EREFUSED, "%s: chunk %llu was changed, or the file was cut", s->from, (unsigned long long)s->number);
+            return hn_fail(s->cx, HN_EREFUSED, "%s: chunk %llu was changed, or the file was cut", s->from,
+                           (unsigned long long)s->number);
         HN_TRY(write_out(s, len - TAG));
     }
     return HN_OK;
@@ -200,10 +201,12 @@ static hn_err unseal_stream(stream *s, const hn_key *device)
     return e ? e : unseal_all(s);
 }
 
-static hn_err run(hn_ctx *cx, const hn_key *device, const char *from, const char *to, hn_err (*work)(stream *s, const hn_key *device))
+static hn_err run(hn_ctx *cx, const hn_key *device, const char *from, const char *to,
+                  hn_err (*work)(stream *s, const hn_key *device))
 {
     if (hn_key_kind_of(device) != HN_KEY_X25519)
-        return hn_fail(cx, HN_EARG, "expected an x25519 key, found %s; make one with `hone release key FILE --type x25519`",
+        return hn_fail(cx, HN_EARG,
+                       "expected an x25519 key, found %s; make one with `hone release key FILE --type x25519`",
                        hn_key_kind_name(hn_key_kind_of(device)));
     stream *s = hn_calloc(cx, 1, sizeof *s);
     if (!s)
@@ -228,7 +231,8 @@ static hn_err run(hn_ctx *cx, const hn_key *device, const char *from, const char
     return e;
 }
 
-hn_err hn_seal_file(hn_ctx *cx, const hn_key *device, const char *from, const char *to) { return run(cx, device, from, to, seal_stream); }
+hn_err hn_seal_file(hn_ctx *cx, const hn_key *device, const char *from,
+                    const char *to) { return run(cx, device, from, to, seal_stream); }
 
 hn_err hn_unseal_file(hn_ctx *cx, const hn_key *device, const char *from, const char *to)
 {

@@ -17,6 +17,7 @@
 
 /* Both stream through a few hundred KB whatever the size, and leave nothing under `to` on failure. */
 hn_err hn_seal_file(hn_ctx *cx, const hn_key *device, const char *from, const char *to);
-hn_err hn_unseal_file(hn_ctx *cx, const hn_key *device, const char *from, const char *to);     /* HN_EREFUSED: not so sealed */
+hn_err hn_unseal_file(hn_ctx *cx, const hn_key *device, const char *from,
+                      const char *to);     /* HN_EREFUSED: not so sealed */
 
 #endif

@@ -105,7 +105,8 @@ TEST(the_certificate_vector_verifies)
 TEST(invalid_vectors_are_refused)
 {
     static const char *const names[] = {
-        "invalid/empty", "invalid/missing-envelope", "invalid/missing-tlog-entries", "invalid/missing-verification-material",
+        "invalid/empty", "invalid/missing-envelope", "invalid/missing-tlog-entries",
+            "invalid/missing-verification-material",
         "invalid-payload/wrong-predicate",
     };
     hn_oms b;
@@ -279,10 +280,12 @@ TEST(the_reference_tool_accepts_ours)
         ok(hn_key_public_pem(&cx, key, &pem));
         ok(hn_file_write(&cx, pub, pem.data, pem.len));
         sign(&m, &(hn_oms_signing){ .key = key });
-        snprintf(command, sizeof command, "model_signing verify key %s --signature %s --public_key %s >/dev/null", m.dir, m.bundle, pub);
+        snprintf(command, sizeof command, "model_signing verify key %s --signature %s --public_key %s >/dev/null",
+                 m.dir, m.bundle, pub);
         CHECK(system(command) == 0);
         put(&m, "a", "changed");
-        snprintf(command, sizeof command, "model_signing verify key %s --signature %s --public_key %s >/dev/null 2>&1", m.dir, m.bundle,
+        snprintf(command, sizeof command,
+                 "model_signing verify key %s --signature %s --public_key %s >/dev/null 2>&1", m.dir, m.bundle,
                  pub);
         CHECK(system(command) != 0);
         unlink(pub);
