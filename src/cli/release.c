@@ -120,8 +120,8 @@ static hn_err init(job *j)
     HN_TRY(push_keys(j, "root"));
     HN_TRY(push_keys(j, "targets"));
     HN_TRY(push_keys(j, "online"));
-    HN_TRY(push_change(j, (hn_tuf_change){ .role = HN_TUF_ROOT, .threshold = (uint32_t)hn_arg_int(j->a, "threshold",
-            2) }));
+    hn_tuf_change two = { .role = HN_TUF_ROOT, .threshold = (uint32_t)hn_arg_int(j->a, "threshold", 2) };
+    HN_TRY(push_change(j, two));
     HN_TRY(j->sys->tuf_repo_change_root(j->cx, dir, j->change, j->change_count, expires(j, 365)));
     HN_TRY(j->sys->tuf_repo_extend(j->cx, dir, "targets", expires(j, 120)));
     if (!j->c->quiet)
