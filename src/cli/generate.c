@@ -31,6 +31,7 @@ static hn_err tell(hn_cli *c, const teller *t, const hn_talk_stats *s)
                                                "answer_tokens", (json_int_t)s->answer_tokens, "prompt_ms", s->prompt_ms,
                                                "first_ms", s->first_ms, "tokens_per_second", rate));
     putchar('\n');
+    fflush(stdout);                      /* before what is said beside it */
     if (!c->quiet && s->end == HN_END_FULL)
         fprintf(stderr, "hone generate: the context is full; --context N makes it larger, --on-full shift goes on\n");
     if (!c->quiet)
