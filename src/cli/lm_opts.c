@@ -95,6 +95,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
                     .dry_multiplier = (float)hn_arg_real(a, "dry", 0), .mirostat = (int)hn_arg_int(a, "mirostat", 0) },
         .tokens_max = (size_t)hn_arg_int(a, "tokens", 256), .stop = stop, .stop_count = stops,
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
+        .ignore_end = hn_arg_flag(a, "ignore-end"),
     };
     return read_bias(j, &out->sample);
 }
