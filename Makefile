@@ -23,7 +23,7 @@ CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
-ALL = -std=c11 -D_GNU_SOURCE -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
       $(WARN) $(CFLAGS) -MMD -MP
