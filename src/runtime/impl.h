@@ -63,6 +63,7 @@ typedef struct hn_run {
 typedef struct hn_impl {
     const char *name;                     /* stable: "conv.gemm.f32" */
     hn_layout_rule rule;
+    bool spares_out;                      /* output 0 may be left out */
     unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
     bool (*accepts)(const hn_prep *p);
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */

@@ -191,8 +191,10 @@ static hn_layout operand_layout(const hn_impl *impl, hn_layout layout, const hn_
 
 static const hn_impl *choose(const builder *b, hn_prep *prep)
 {
-    if (!b->o->eval_only && prep->node->out[0])       /* implementations write output 0 */
+    if (!b->o->eval_only)
         for (const hn_impl *const *i = hn_impls; *i; i++) {
+            if (!prep->node->out[0] && !(*i)->spares_out)
+                continue;
             prep->layout = layout_for(b, *i, prep->node);
             if ((*i)->accepts(prep))
                 return *i;
