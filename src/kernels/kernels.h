@@ -15,6 +15,7 @@
 
 #include "kernels/act.h"
 #include "kernels/qdot.h"
+#include "kernels/qpack.h"
 
 /* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
  * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
