@@ -94,6 +94,8 @@ static bool on_text(void *user, const char *text, size_t len, const hn_sampled *
 {
     chat *c = user;
     (void)token;
+    for (; c->answer.len == 0 && len > 0 && *text == ' '; len--)      /* what stands between turn and answer */
+        text++;
     hn_buf_add(&c->answer, text, len);
     fwrite(text, 1, len, stdout);
     return fflush(stdout) == 0 && !interrupted;

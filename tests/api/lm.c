@@ -224,6 +224,40 @@ TEST(sampling_changes_and_tells_probabilities)
     close_teller(&t);
 }
 
+TEST(an_answer_keeps_to_its_grammar)
+{
+    teller t = open_teller(1, 0);
+    hone_grammar *yes = NULL, *json = NULL;
+    hone_sampling how = { .size = sizeof how, .seed = 2, .temperature = 1 };
+    hone_stream *s = stream_of(&t, NULL);
+    said a = { 0 }, b = { 0 };
+    DONE(hone_grammar_new(t.lm, "root ::= (\"yes\" | \"no\") \"!\"{2}", &yes, &t.err), t.err);
+    DONE(hone_grammar_from_schema(t.lm, "{\"enum\": [\"fox\", 12]}", &json, &t.err), t.err);
+    how.grammar = yes;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", NULL, &a);
+    CHECK(told.end == HONE_END_TOKEN && (strcmp(a.text, "yes!!") == 0 || strcmp(a.text, "no!!") == 0));
+    how.grammar = json;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    answer(&t, s, "Once upon a time", NULL, &b);
+    CHECK(strcmp(b.text, "\"fox\"") == 0 || strcmp(b.text, "12") == 0);
+
+    hone_grammar *none = NULL;
+    CHECK_INT(hone_grammar_new(t.lm, "root ::= a", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK(strstr(t.err.message, "'a' is used but not defined") != NULL);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{\"not\": {}}", &none, &t.err), HONE_ERROR_UNSUP);
+    CHECK(none == NULL);
+    teller other = open_teller(1, 0);
+    hone_stream *wrong = NULL;
+    CHECK_INT(hone_stream_new(other.lm, &how, &wrong, &t.err), HONE_ERROR_ARG);
+    close_teller(&other);
+    hone_stream_free(s);
+    hone_grammar_free(yes);
+    hone_grammar_free(json);
+    close_teller(&t);
+}
+
 /* ---- Errors ------------------------------------------------------------------------------------ */
 
 TEST(wrong_calls_are_refused_with_words)
