@@ -3,11 +3,13 @@
 #include "api/api.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "llm/chat.h"
 #include "llm/schema.h"
 #include "llm/tok_gguf.h"
+#include "llm/tools.h"
 
 static hn_err read_opts(hn_ctx *cx, const hone_lm_opts *from, hn_lm_opts *out)
 {
@@ -158,6 +160,32 @@ hone_status hone_lm_chat(const hone_lm *lm, const char *json, char *text, size_t
         e = hand_over(&cx, b.data, b.len, 1, "bytes", text, cap, len);
     json_decref(vars);
     hn_buf_free(&b);
+    return hn_api_fail(err, e, &cx);
+}
+
+static hn_err write_message(hn_ctx *cx, hn_text said, const json_t *tools, char *json, size_t cap, size_t *len)
+{
+    json_t *m;
+    HN_TRY(hn_tools_parse(cx, said, tools, &m));
+    char *text = json_dumps(m, JSON_COMPACT);
+    json_decref(m);
+    hn_err e = text ? hand_over(cx, text, strlen(text), 1, "bytes", json, cap, len) : hn_nomem(cx, "a message");
+    free(text);
+    return e;
+}
+
+hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json, size_t cap,
+                            size_t *len, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    json_error_t why;
+    json_t *offered = tools ? json_loads(tools, 0, &why) : NULL;
+    hn_err e = HN_OK;
+    if (tools && !json_is_array(offered))
+        e = hn_fail(&cx, HN_EFORMAT, "tools: expected a JSON list of tools");
+    if (!e)
+        e = write_message(&cx, (hn_text){ text, text_len }, offered, json, cap, len);
+    json_decref(offered);
     return hn_api_fail(err, e, &cx);
 }
 

@@ -132,6 +132,7 @@ static hn_err set_answer(hn_ctx *cx, hone_stream *s, const hone_answer_opts *fro
     o.stop_count = a.stop_count;
     o.on_full = a.on_full == HONE_FULL_SHIFT ? HN_FULL_SHIFT : HN_FULL_STOP;
     o.ignore_end = a.ignore_end;
+    o.special = a.special;
     hn_err e = hn_talk_set(cx, s->talk, &o);
     hn_free(cx, stop);
     return e;

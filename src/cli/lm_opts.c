@@ -172,10 +172,10 @@ hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out)
     return copy ? HN_OK : hn_nomem(&j->c->cx, "the prompt");
 }
 
-hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out)
+hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, void *tools_json, hn_buf *text, hn_arena *a, hn_ids *out)
 {
     hn_ctx *cx = &j->c->cx;
-    json_t *vars = json_pack("{s:O}", "messages", (json_t *)messages_json);
+    json_t *vars = json_pack("{s:O, s:O*}", "messages", (json_t *)messages_json, "tools", (json_t *)tools_json);
     hn_err e = vars ? hn_lm_chat(cx, &j->m, vars, text) : hn_nomem(cx, "a chat");
     json_decref(vars);
     /* Templates write the begin token themselves where the model wants it. */

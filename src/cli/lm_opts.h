@@ -52,7 +52,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out);
 /* -p TEXT, -f FILE, or standard input. */
 hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out);
 
-/* Messages through the model's chat template to tokens.  messages: [{role, content}]. */
-hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out);
+/* Messages through the model's chat template to tokens.  messages: [{role, content}]; tools may be NULL. */
+hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, void *tools_json, hn_buf *text, hn_arena *a, hn_ids *out);
 
 #endif

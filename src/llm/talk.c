@@ -214,7 +214,7 @@ hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void
                        "or a shorter prompt", prompt.count, t->m->o.context, prompt.count - t->m->o.context);
     s.reused_tokens = common(t, prompt);
     hn_stream_trim(t->stream, s.reused_tokens);
-    t->detok = (hn_detok){ .tok = t->m->tok, .begun = true };
+    t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
     if (t->match)
         hn_match_reset(t->match);
     hn_stop_end(t->stop, &t->shown);             /* whatever an earlier answer left behind */
@@ -266,6 +266,6 @@ void hn_talk_trim(hn_talk *t, size_t count)
     if (count >= hn_stream_count(t->stream))
         return;
     hn_stream_trim(t->stream, count);
-    t->detok = (hn_detok){ .tok = t->m->tok, .begun = true };
+    t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
     t->logits = NULL;
 }

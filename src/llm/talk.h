@@ -19,6 +19,7 @@ typedef struct hn_talk_opts {
     const hn_text *stop; size_t stop_count;
     hn_full on_full;                 /* SHIFT: forget the older half of what lies behind the first token */
     bool ignore_end;                 /* end tokens do not end the answer */
+    bool special;                    /* control tokens are shown: what tool calls are read from */
     const hn_grammar *grammar;       /* the answer's; NULL: none.  Borrowed, with its vocabulary, until other options come */
     const hn_vocab *vocab;
 } hn_talk_opts;
