@@ -129,11 +129,11 @@ TEST(an_answer_becomes_a_message)
     teller t = open_teller(1, 0);
     char json[256];
     size_t len = 0;
-    const char *said = "So.<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
-    DONE(hone_lm_message(t.lm, said, strlen(said), NULL, json, sizeof json, &len, &t.err), t.err);
+    const char *words = "So.<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
+    DONE(hone_lm_message(t.lm, words, strlen(words), NULL, json, sizeof json, &len, &t.err), t.err);
     json[len] = 0;
     CHECK(strstr(json, "\"content\":\"So.\"") && strstr(json, "\"name\":\"f\",\"arguments\":{\"x\":1}"));
-    CHECK_INT(hone_lm_message(t.lm, said, strlen(said), "{}", json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_lm_message(t.lm, words, strlen(words), "{}", json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
     CHECK_INT(hone_lm_message(t.lm, "\xFF", 1, NULL, json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
     close_teller(&t);
 }
