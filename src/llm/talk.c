@@ -85,6 +85,8 @@ static size_t common(const hn_talk *t, hn_ids prompt)
     size_t n = 0;
     while (n < t->held_count && n + 1 < prompt.count && t->held[n] == prompt.id[n])
         n++;
+    if (t->m->shape.state && n < hn_stream_count(t->stream))
+        n = 0;                                   /* a state cannot be taken back: it begins anew */
     return n;
 }
 
