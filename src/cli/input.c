@@ -101,7 +101,8 @@ static hn_err picture_rules(hn_cli *c, const hn_graph *g, const hn_value *v, hn_
     how->antialias = true;
     const char *scale = meta(g, "hone.input.image.scale");
     how->scale = hn_arg_real(&c->args, "scale", scale ? atof(scale) : hn_is_float(v->t.dtype) ? 1.0 / 255 : 1);
-    if (v->t.dtype == HN_I8)              /* bytes around zero, unless told otherwise */
+    how->wrap = hn_arg_flag(&c->args, "wrap");
+    if (v->t.dtype == HN_I8 && !how->wrap)        /* bytes around zero, unless told otherwise */
         how->mean[0] = how->mean[1] = how->mean[2] = 128;
     HN_TRY(read_list(c, "mean", (int)channels, how->mean));
     return read_list(c, "std", (int)channels, how->std);

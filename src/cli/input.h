@@ -24,7 +24,8 @@ typedef struct hn_shown {
     { "layout", 0, HN_OPT_CHOICE, "LAYOUT", "where the channels lie (default: by the shape)", "auto nchw nhwc", 0, 0 }, \
     { "scale", 0, HN_OPT_REAL, "X", "factor on pixel values (default 1/255 for floats, 1 for bytes)", NULL, 0, 0 }, \
     { "mean", 0, HN_OPT_TEXT, "M[,M,M]", "subtracted after scaling, per channel", NULL, 0, 0 },                  \
-    { "std", 0, HN_OPT_TEXT, "S[,S,S]", "divided by after that, per channel", NULL, 0, 0 }
+    { "std", 0, HN_OPT_TEXT, "S[,S,S]", "divided by after that, per channel", NULL, 0, 0 }, \
+    { "wrap", 0, HN_OPT_FLAG, NULL, "i8 inputs: bytes from 128 up become negative, as some microcontrollers feed them", NULL, 0, 0 }
 
 /* Fills in[] (one per graph input, data in the arena) from the command's --input options.  `media` is
  * loaded only when a picture is among them.  shown: the first picture. */

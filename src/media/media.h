@@ -9,7 +9,7 @@
 #include "media/image.h"
 #include "media/prepare.h"
 
-#define HN_MEDIA_ABI 1           /* counted up whenever this struct or what it takes changes */
+#define HN_MEDIA_ABI 2           /* counted up whenever this struct or what it takes changes */
 
 typedef struct hn_media {
     unsigned abi;
