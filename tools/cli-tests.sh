@@ -28,8 +28,8 @@ play() {
     timeout -k 5 120 sh -c "$command" >"$work/out" 2>"$work/err" </dev/null
     code=$?
     {
-        sed "s|$TMP|\$TMP|g; s/^/> /; s/ \$//" "$work/out"
-        sed "s|$TMP|\$TMP|g; s/^/! /; s/ \$//" "$work/err"
+        sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/> /; s/ \$//" "$work/out"
+        sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/! /; s/ \$//" "$work/err"
         [ "$code" -eq 0 ] || echo "? $code"
     } >"$work/got"
 }
