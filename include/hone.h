@@ -129,6 +129,11 @@ HONE_API size_t hone_model_outputs(const hone_model *model);
 HONE_API hone_status hone_model_input(const hone_model *model, size_t i, hone_io *out);
 HONE_API hone_status hone_model_output(const hone_model *model, size_t i, hone_io *out);
 
+/* Fixes input i for good, before the first session: a number that chooses a branch, like a sample rate.  Plans
+ * leave out what it rules out, and sessions need not bind it.  The bytes are copied. */
+HONE_API hone_status hone_model_fix_input(hone_model *model, size_t i, const void *data, size_t bytes,
+                                          hone_error *err);
+
 /* A text the file carries about itself ("labels", "author"), or NULL.  Valid until close. */
 HONE_API const char *hone_model_meta(const hone_model *model, const char *key);
 
