@@ -91,7 +91,8 @@ $(B)/libhone.a: $(lib_o)
 
 # Files carried inside the program.
 EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
-            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf
+            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf \
+            $(wildcard catalog/*.json catalog/*.csv)
 $(B)/gen/embedded.inc: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
