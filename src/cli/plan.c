@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/pool.h"
+#include "base/process.h"
 #include "cli/catalog.h"
 #include "cli/table.h"
 #include "cost/machine.h"
@@ -14,6 +15,7 @@
 
 typedef struct planner {
     hn_cli *c;
+    size_t base;                 /* private bytes before anything was read */
     hn_arena *a;
     hn_catalog *catalog;
     hn_world world;
@@ -116,7 +118,7 @@ static hn_err make(planner *p)
     p->ask.has_command = has_command;
     HN_TRY(hn_currency_check(cx, &p->needs));
     if (p->needs.file) {
-        HN_TRY(hn_model_read(cx, p->needs.file, p->c->threads ? p->c->threads : hn_cpu_count(), p->a, &p->file));
+        HN_TRY(hn_model_read(cx, p->needs.file, p->c->threads ? p->c->threads : hn_cpu_count(), p->base, p->a, &p->file));
         p->ask.file = &p->file;
     }
     if (p->needs.device && strcmp(p->needs.device, "here") == 0)
@@ -165,7 +167,7 @@ static hn_err accuracy(planner *p)
 
 static hn_err run(hn_cli *c)
 {
-    planner p = { .c = c };
+    planner p = { .c = c, .base = hn_private_bytes() };
     const char *what = hn_arg_text(&c->args, "explain", NULL);
     hn_err e = hn_arena_new(&c->cx, 0, &p.a);
     if (!e)

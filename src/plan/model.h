@@ -19,8 +19,9 @@ typedef struct hn_model {
     /* Of a file alone: exact, in bytes. */
     const char *precision;           /* "Q4_K_M"-like name of what it mostly holds */
     double weights, token_bytes;     /* resident; read per token */
-    double packed, arena;            /* this program's copy of weights; activations and scratch */
-    double own;                      /* what this program holds besides: private bytes after opening */
+    double held;                     /* a graph's weights as this program holds them: pages of the file, packed copies */
+    double arena;                    /* activations and scratch */
+    double own;                      /* what this program holds besides */
 } hn_model;
 
 typedef struct hn_precision {
@@ -38,10 +39,8 @@ void hn_model_of(const hn_catalog *c, const json_t *entry, hn_model *out);
 /* Smallest first.  Of a file: what it is. */
 size_t hn_model_precisions(const hn_catalog *c, const hn_model *m, hn_precision out[HN_PRECISIONS_MAX]);
 
-/* Exact figures from a model file: GGUF, ONNX or TFLite.  Strings live in `a`. */
-hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, hn_arena *a, hn_model *out);
-
-/* Private bytes this program will hold running it with `tokens` read and a cache of `kv_element` bytes. */
-double hn_model_private(const hn_model *m, double tokens, double kv_element);
+/* Exact figures from a model file: GGUF, ONNX or TFLite.  The plans that a session would run on are made,
+ * none is run.  base: private bytes of the bare program, measured at its start. */
+hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *out);
 
 #endif

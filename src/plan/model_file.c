@@ -2,7 +2,8 @@
 /* model_file.c: a model's exact figures from its file, without running it.
  *
  * Language models: tensors' own sizes, and the same plans for one token and for a chunk that a stream will
- * make, measured and not packed.  Graphs: the plan that a session will be made of. */
+ * make, measured and not packed.  Graphs: the plan that a session will be made of, packed, since what packing
+ * and folding leave behind is known only then; the session's one block is added to it. */
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@
 #include "llm/lm.h"
 #include "plan/model.h"
 #include "runtime/plan.h"
+
+/* Private bytes since `before`; pages given back meanwhile do not make it negative. */
+static size_t grown(size_t before)
+{
+    size_t now = hn_private_bytes();
+    return now > before ? now - before : 0;
+}
 
 static const char *base_name(const char *path) { return path + hn_path_dir_len(path); }
 
@@ -54,13 +62,14 @@ static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t 
     return HN_OK;
 }
 
-static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, hn_model *m)
+static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
 {
+    size_t before = hn_private_bytes();
     hn_lm lm = { 0 };
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
     const hn_lm_shape *s = &lm.shape;
-    m->own = (double)hn_private_bytes();
+    m->own = (double)(base + grown(before));
     m->lm = true;
     m->family = "llm";
     m->task = "text generation";
@@ -96,8 +105,9 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
     return HN_OK;
 }
 
-static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, hn_arena *a, hn_model *m)
+static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
 {
+    size_t before = hn_private_bytes();
     hn_source src = { 0 };
     hn_shape *shape = NULL;
     hn_plan *p = NULL;
@@ -106,11 +116,14 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, hn_aren
     if (!e)
         e = fixed_shapes(cx, src.graph, a, &shape, m);
     if (!e) {
-        hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
+        hn_plan_opts o = { .threads = threads, .in_shape = shape };
         e = hn_plan_new(cx, src.graph, &o, &p);
     }
     if (!e) {
         bool floats = false;
+        size_t inputs = 0;
+        for (size_t i = 0; i < src.graph->in_count; i++)
+            inputs += hn_bytes(&(hn_tensor){ src.graph->in[i]->t.dtype, shape[i], NULL });
         for (size_t i = 0; i < src.graph->value_count; i++)
             if (hn_is_const(src.graph->value[i])) {
                 const hn_tensor *t = &src.graph->value[i]->t;
@@ -122,31 +135,23 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, hn_aren
         m->task = "";
         m->precision = floats ? "FP32" : "INT8";
         m->ops = p->stats.macs * 2;
-        m->arena = (double)p->stats.arena_bytes;
-        m->packed = (double)(p->stats.packed_bytes + p->stats.const_bytes);
+        m->arena = (double)(p->stats.arena_bytes + inputs);
+        m->held = (double)grown(before);
+        m->own = (double)base;
     }
     hn_plan_free(cx, p);
     hn_source_close(cx, &src);
     return e;
 }
 
-hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, hn_arena *a, hn_model *out)
+hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *out)
 {
     hn_model m = { .id = base_name(path), .name = base_name(path), .precision = "" };
     hn_file f;
     HN_TRY(hn_file_open(cx, path, &f));
     bool lm = hn_gguf_probe(f.data, f.len);
     hn_file_close(&f);
-    HN_TRY(lm ? read_lm(cx, path, threads, &m) : read_graph(cx, path, threads, a, &m));
+    HN_TRY(lm ? read_lm(cx, path, threads, base, &m) : read_graph(cx, path, threads, base, a, &m));
     *out = m;
     return HN_OK;
-}
-
-double hn_model_private(const hn_model *m, double tokens, double kv_element)
-{
-    if (!m->lm)
-        return m->arena + m->packed;
-    /* The cache grows by pages; a page holds every layer. */
-    hn_lm_load l = { .context = ceil(tokens / HN_KV_PAGE) * HN_KV_PAGE, .parallel = 1, .kv_element = kv_element };
-    return m->own + m->arena + hn_cache_bytes(&m->dims, &l);
 }

@@ -46,7 +46,7 @@ static void set_fit(hn_offer *o, const hn_load *l, const hn_needs *n)
     const hn_model *m = o->model;
     if (!m->entry) {                             /* a file: exact, as this program runs it */
         double kv = m->lm ? hn_cache_bytes(&m->dims, &(hn_lm_load){ l->context, l->parallel, PREFILL_BATCH, l->kv_element }) : 0;
-        o->need = (hn_need){ .weights = m->lm ? m->weights : m->packed, .cache = kv, .activations = m->arena, .runtime = m->own };
+        o->need = (hn_need){ .weights = m->lm ? m->weights : m->held, .cache = kv, .activations = m->arena, .runtime = m->own };
         hn_need_sum(&o->need);
     } else if (m->lm) {
         hn_lm_load load = { l->context, l->parallel, PREFILL_BATCH, l->kv_element };
