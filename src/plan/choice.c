@@ -173,7 +173,7 @@ static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, co
 
 hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a, hn_choice *out)
 {
-    hn_choice c = { .offer = HN_NEW(a, hn_offer, f->device_count + 1), .reject = HN_NEW(a, struct hn_reject, f->device_count + 1) };
+    hn_choice c = { .offer = HN_NEW(a, hn_offer, f->device_count + 1), .reject = HN_NEW(a, struct hn_reject, 2 * f->device_count + 1) };
     if (!c.offer || !c.reject)
         return hn_nomem(cx, "a choice");
     for (size_t i = 0; i < f->device_count; i++) {

@@ -22,6 +22,7 @@ typedef struct hn_model {
     double held;                     /* a graph's weights as this program holds them: pages of the file, packed copies */
     double arena;                    /* activations and scratch */
     double own;                      /* what this program holds besides */
+    size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */
 } hn_model;
 
 typedef struct hn_precision {

@@ -127,6 +127,9 @@ static hn_err field_models(hn_draft *d, hn_field *f)
         return hn_nomem(d->cx, "models");
     if (d->ask->file) {
         f->model[f->model_count++] = *d->ask->file;
+        if (d->ask->file->plain_steps)
+            hn_remark(d, hn_arena_printf(d->a, "%zu steps of this model run through operators' plain code, whose scratch memory is not in these figures: "
+                                         "measure with `hone bench`", d->ask->file->plain_steps));
         return HN_OK;
     }
     if (d->n->model) {
@@ -203,6 +206,7 @@ static void suggest_device(hn_draft *d, const hn_model *m, const hn_precision *p
 {
     const json_t *shelf = hn_catalog_shelf(d->w->c, HN_SHELF_DEVICES), *e;
     const hn_device *best = NULL;
+    double rate = 0;
     size_t i;
     json_array_foreach(shelf, i, e) {
         hn_device *dev = HN_NEW(d->a, hn_device, 1);
@@ -211,11 +215,13 @@ static void suggest_device(hn_draft *d, const hn_model *m, const hn_precision *p
             continue;
         hn_device_of(d->w->c, e, 0, dev);
         hn_offer_make(d->w, dev, m, p, d->n, d->a, &o);
-        if (o.verdict != HN_TOO_BIG && dev->price.known && (!best || dev->price.low < best->price.low))
+        if (o.verdict != HN_TOO_BIG && dev->price.known && o.rate.mid > 0 && (!best || dev->price.low < best->price.low)) {
             best = dev;
+            rate = o.rate.mid;
+        }
     }
     if (best)
-        json_array_append_new(list, json_sprintf("a larger device: %s (%.0f USD) holds %s", best->name, best->price.low, p->name));
+        json_array_append_new(list, json_sprintf("a larger device: %s (%.0f USD) holds %s, at %.1f tokens/s or so", best->name, best->price.low, p->name, rate));
 }
 
 static json_t *what_to_change(hn_draft *d, const hn_offer *asked, const hn_offer *all, size_t count)
@@ -240,7 +246,7 @@ static json_t *what_to_change(hn_draft *d, const hn_offer *asked, const hn_offer
     }
     if (asked->model->lm && asked->model->entry && !smaller)
         suggest_model(d, asked->device, asked->model, list);
-    if (json_array_size(list) < 3)
+    if (json_array_size(list) < 3 && asked->model->lm)
         suggest_device(d, asked->model, &asked->precision, list);
     return list;
 }
@@ -301,6 +307,24 @@ static void why_this(const hn_draft *d, const hn_offer *o, json_t *row)
     json_object_set_new(row, "quant_path", quant ? quant : json_null());
 }
 
+/* A model in time is no help when the chain around it is not. */
+static void drop_by_chain(hn_draft *d, hn_choice *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->offer_count; i++) {
+        hn_offer o = c->offer[i];
+        json_t *chain = hn_chain_make(d->w, d->n, &o);
+        if (is(hn_entry_text(chain, "holds"), "no"))
+            c->reject[c->reject_count++] = (struct hn_reject){ o.device, o.model, o.precision.name,
+                hn_arena_printf(d->a, "%s: the chain around it takes at least %.1f ms, allowed are %g", o.model->name,
+                                json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)), json_number_value(json_object_get(chain, "budget_ms"))) };
+        else
+            c->offer[kept++] = o;
+        json_decref(chain);
+    }
+    c->offer_count = kept;
+}
+
 static hn_err many(hn_draft *d, const hn_field *f)
 {
     hn_choice *c = HN_NEW(d->a, hn_choice, 1);
@@ -310,6 +334,7 @@ static hn_err many(hn_draft *d, const hn_field *f)
     if (f->model_count == 1)
         HN_TRY(check_context(d, &f->model[0]));
     HN_TRY(hn_choice_make(d->cx, d->w, f, d->n, d->a, c));
+    drop_by_chain(d, c);
     for (size_t i = 0; i < c->offer_count && i < CHOICES_MAX; i++) {
         json_t *row = hn_offer_json(&c->offer[i]);
         why_this(d, &c->offer[i], row);
@@ -398,6 +423,12 @@ static hn_err fill(hn_draft *d, hn_field *f)
         json_t *chain = hn_chain_make(d->w, d->n, d->best);
         if (chain)
             json_object_set_new(d->out, "chain", chain);
+        if (is(hn_entry_text(chain, "holds"), "no")) {
+            json_object_set_new(d->out, "verdict", json_string("no"));
+            json_object_set_new(d->out, "sentence", json_sprintf("%s on %s fits, but the whole chain takes at least %.0f ms, allowed are %g", d->best->model->name,
+                                d->best->device->name, json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)),
+                                json_number_value(json_object_get(chain, "budget_ms"))));
+        }
         json_t *row = hn_offer_json(d->best);
         why_this(d, d->best, row);
         json_object_set_new(d->out, "best", row);

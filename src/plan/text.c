@@ -166,7 +166,6 @@ static void where(page *p, const json_t *w)
     const json_t *f;
     size_t i;
     char lead[64];
-    snprintf(lead, sizeof lead, "\nwhere    ");
     hn_buf_printf(p->b, "\nwhere    %s\n", hn_entry_text(w, "says"));
     wrap(p->b, "         ", hn_entry_text(w, "because"));
     json_array_foreach(json_object_get(w, "factors"), i, f) {
@@ -195,7 +194,7 @@ static void money(page *p, const json_t *m)
     const char *code = currency ? hn_entry_text(currency, "code") : "USD";
     double times = currency ? num(currency, "per_usd") : 1;
     size_t i;
-    char text[300];
+    char text[400];
     hn_buf_printf(p->b, "\nmoney    %.0f queries a month; cheapest: %s\n", num(m, "queries_month"), hn_entry_text(m, "cheapest"));
     hn_buf_printf(p->b, "  %-10s %14s %14s %14s\n", code, "fixed/month", "per query", "month");
     json_array_foreach(json_object_get(m, "ways"), i, w) {
@@ -206,7 +205,7 @@ static void money(page *p, const json_t *m)
         hn_buf_text(p->b, "\n");
     }
     if (hn_entry_text(m, "cloud_gpu")[0]) {
-        snprintf(text, sizeof text, "%.100s, %.2f USD an hour, %.0f hours billed (%.100s)", hn_entry_text(m, "cloud_gpu"), num(m, "cloud_gpu_usd_hour"),
+        snprintf(text, sizeof text, "%.100s, %.2f USD an hour, %.0f hours billed (%.200s)", hn_entry_text(m, "cloud_gpu"), num(m, "cloud_gpu_usd_hour"),
                  num(m, "cloud_gpu_hours"), hn_entry_text(m, "cloud_gpu_from"));
         wrap(p->b, "  cloud-gpu  ", text);
     }
@@ -285,8 +284,12 @@ static void closing(page *p)
     list = json_object_get(p->r, "notes");
     if (json_array_size(list))
         title(p, "to know");
+    size_t quoted = 0;                           /* disagreements of sources: two are a warning, ten are a wall */
     json_array_foreach(list, i, v)
-        wrap(p->b, "  ", json_string_value(v));
+        if (strncmp(json_string_value(v), "sources: ", 9) != 0 || ++quoted <= 2 || p->all)
+            wrap(p->b, "  ", json_string_value(v));
+    if (quoted > 2 && !p->all)
+        hn_buf_printf(p->b, "  sources disagree on %zu more points: --explain path\n", quoted - 2);
     list = json_object_get(p->r, "commands");
     if (json_array_size(list))
         title(p, "next");
