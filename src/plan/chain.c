@@ -135,6 +135,7 @@ json_t *hn_chain_make(const hn_world *w, const hn_needs *n, const hn_offer *o)
     hn_preset p = { .budget_ms = NAN };
     bool preset = hn_preset_find(w->c, n->preset, &p);
     double budget = hn_given_number(n->latency_ms) ? n->latency_ms : p.budget_ms;
+    bool own = preset && budget == p.budget_ms;
     if (!hn_given_number(budget) || (!preset && o->model->lm))
         return NULL;
     chain c = { json_array(), json_array(), { 0, 0, 0, HN_ESTIMATED }, false };
@@ -145,7 +146,7 @@ json_t *hn_chain_make(const hn_world *w, const hn_needs *n, const hn_offer *o)
     else
         camera(&c, n, o);
     json_t *j = json_pack("{s:f, s:s, s:[f,f,f], s:s, s:o, s:o, s:o}", "budget_ms", budget, "from",
-                          hn_given_number(n->latency_ms) ? "--latency" : p.source, "total_ms", c.total.low, c.total.mid, c.total.high, "holds",
+                          own ? p.source : "--latency", "total_ms", c.total.low, c.total.mid, c.total.high, "holds",
                           holds(&c, budget), "stages", c.stages, "notes", c.notes, "cloud", cloud_way(w, budget));
     if (preset)
         json_object_set_new(j, "preset", json_string(p.domain));

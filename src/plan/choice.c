@@ -65,7 +65,20 @@ static bool reads(const hn_device *d, const char *format)
     json_array_foreach(list, i, f)
         if (strncmp(json_string_value(f), format, strlen(format)) == 0)
             return true;
-    return d->here;
+    return json_array_size(list) == 0;           /* nothing is said about it: not held against it */
+}
+
+/* Arithmetic the device has: its list names integer and half types; f32 goes unless it does one thing only. */
+static bool computes(const hn_device *d, const char *precision)
+{
+    const json_t *list = hn_value_of(d->entry, "quantizations"), *q;
+    size_t i;
+    if (d->here || strcmp(precision, "FP32") == 0)
+        return d->here || json_array_size(list) != 1;
+    json_array_foreach(list, i, q)
+        if (strcasecmp(json_string_value(q), precision) == 0)
+            return true;
+    return json_array_size(list) == 0;
 }
 
 static const char *device_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
@@ -74,6 +87,8 @@ static const char *device_reject(const hn_offer *o, const hn_needs *n, hn_arena 
     double price = hn_given_number(n->price) ? n->price : d->price.known ? d->price.low : NAN;
     if (o->model->lm && !reads(d, "gguf") && !reads(d, "safetensors"))
         return "runs no language models: none of its formats carries one";
+    if (!o->model->lm && !computes(d, o->precision.name))
+        return hn_arena_printf(a, "does not compute in %s", o->precision.name);
     if (hn_given_number(n->power_w) && d->power.known && d->power.low > n->power_w && !hn_given_number(n->load_w))
         return hn_arena_printf(a, "draws at least %g W, allowed are %g", d->power.low, n->power_w);
     if (hn_given_number(n->power_w) && !(o->watts > 0))
@@ -87,8 +102,12 @@ static const char *device_reject(const hn_offer *o, const hn_needs *n, hn_arena 
     return NULL;
 }
 
-static const char *fit_reject(const hn_offer *o, hn_arena *a)
+static const char *fit_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
 {
+    hn_load l = hn_load_of(n, o->model);
+    double tokens = fmax(hn_given_number(n->context) ? n->context : 0, l.prompt + l.answer);
+    if (o->model->lm && o->model->context_max > 0 && tokens > o->model->context_max)
+        return hn_arena_printf(a, "%s looks back on at most %.0f tokens, asked for %.0f", o->model->name, o->model->context_max, tokens);
     if (!(o->usable_gb > 0))
         return "its memory is not known: --ram SIZE if you know it";
     if (o->verdict == HN_TOO_BIG)
@@ -122,7 +141,7 @@ const char *hn_offer_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
     if (!why)
         why = quality_reject(o, n, a);
     if (!why)
-        why = fit_reject(o, a);
+        why = fit_reject(o, n, a);
     return why ? why : speed_reject(o, n, a);
 }
 
@@ -153,9 +172,10 @@ static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, co
 {
     hn_precision p[HN_PRECISIONS_MAX];
     *reject = (struct hn_reject){ d, NULL, "", "no model for the task" };
-    for (size_t i = 0; i < f->model_count; i++) {
-        const hn_model *m = &f->model[i];
-        for (size_t k = hn_model_precisions(w->c, m, p); k-- > 0;) {
+    for (size_t j = 0; j < f->model_count; j++) {
+        const hn_model *m = &f->model[j];
+        for (size_t i = 0, count = hn_model_precisions(w->c, m, p); i < count; i++) {
+            size_t k = m->lm ? count - 1 - i : i;        /* words lose by the bit, pictures hardly at INT8, and run fastest there */
             hn_offer o;
             hn_offer_make(w, d, m, &p[k], n, a, &o);
             const char *why = hn_offer_reject(&o, n, a);

@@ -11,6 +11,7 @@
 #include "plan/catalog_impl.h"
 
 #define WORDS_MAX 16
+#define ALIKE_MAX 3          /* with more candidates the nearest is a guess */
 
 typedef struct words { char text[WORDS_MAX][HN_WORD_MAX]; size_t count; } words;
 
@@ -136,7 +137,7 @@ hn_err hn_catalog_find(hn_ctx *cx, const hn_catalog *c, hn_shelf s, const char *
 {
     const json_t *shelf = hn_catalog_shelf(c, s), *found = NULL;
     words asked = cut(name);
-    int best = -1, count = 0;
+    int best = -1, count = 0, all = 0;
     size_t i;
     json_t *e;
     hn_buf also = { .cx = cx };
@@ -144,6 +145,7 @@ hn_err hn_catalog_find(hn_ctx *cx, const hn_catalog *c, hn_shelf s, const char *
         int n = asked.count ? score(&asked, e) : -1;
         if (n < 0)
             continue;
+        all++;
         if (best < 0 || n < best) {
             best = n;
             count = 0;
@@ -151,10 +153,12 @@ hn_err hn_catalog_find(hn_ctx *cx, const hn_catalog *c, hn_shelf s, const char *
         }
         count += n == best;
     }
+    if (best > 0 && all > ALIKE_MAX)
+        count = all;                             /* "llama" is no name for any of seven */
     if (!found)
         return nobody(cx, shelf, s, name, &asked);
     json_array_foreach(shelf, i, e)
-        if ((e != found || count > 1) && score(&asked, e) >= 0)
+        if ((best > 0 || count > 1) && (e != found || count > 1) && score(&asked, e) >= 0)
             hn_buf_printf(&also, "%s%s", also.len ? ", " : "", hn_entry_text(e, "id"));
     hn_err err = hn_buf_ok(&also, "names");
     if (!err && count > 1)

@@ -14,7 +14,6 @@ hn_err hn_world_open(hn_ctx *cx, hn_catalog *c, hn_world *out)
     hn_world w = { .c = c };
     HN_TRY(hn_catalog_table(cx, c, "llm_measured.csv", &w.lm_rows));
     HN_TRY(hn_catalog_table(cx, c, "mlperf_edge.csv", &w.vision_rows));
-    HN_TRY(hn_catalog_table(cx, c, "mlperf_tiny.csv", &w.tiny_rows));
     *out = w;
     return HN_OK;
 }

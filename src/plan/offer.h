@@ -13,7 +13,7 @@
 /* The tables an offer looks into. */
 typedef struct hn_world {
     hn_catalog *c;
-    const hn_csv *lm_rows, *vision_rows, *tiny_rows;
+    const hn_csv *lm_rows, *vision_rows;
 } hn_world;
 
 hn_err hn_world_open(hn_ctx *cx, hn_catalog *c, hn_world *out);

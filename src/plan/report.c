@@ -25,7 +25,7 @@ json_t *hn_offer_json(const hn_offer *o)
     const hn_need *n = &o->need;
     json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:s, s:f}", "device", o->device->id, "device_name", o->device->name, "model",
                           o->model->id, "model_name", o->model->name, "precision", o->precision.name, "need_gb", n->total * 1e-9, "usable_gb",
-                          o->usable_gb, "verdict", hn_verdict_name(o->verdict), "share", o->usable_gb > 0 ? n->total * 1e-9 / o->usable_gb : 0);
+                          o->usable_gb, "verdict", o->usable_gb > 0 ? hn_verdict_name(o->verdict) : "unknown", "share", o->usable_gb > 0 ? n->total * 1e-9 / o->usable_gb : 0);
     json_object_set_new(j, "memory_gb", json_pack("{s:f, s:f, s:f, s:f, s:f}", "weights", n->weights * 1e-9, "cache", n->cache * 1e-9,
                                                   "activations", n->activations * 1e-9, "logits", n->logits * 1e-9, "runtime", n->runtime * 1e-9));
     if (o->model->lm) {
@@ -269,8 +269,9 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
         json_t *row = hn_offer_json(&o[kept]);
         json_object_set_new(row, "rejected", why ? json_string(why) : json_null());
         json_array_append_new(rows, row);
-        if (!why)
-            d->best = &o[kept];                 /* the rows grow: the last that holds is the largest */
+        /* Rows grow: of words the largest that holds, of pictures the fastest. */
+        if (!why && (!d->best || f->model[0].lm || o[kept].image_ms.mid < d->best->image_ms.mid))
+            d->best = &o[kept];
         if (!asked || is(p[i].name, "Q4_K_M") || (!f->model[0].lm && is(p[i].name, "INT8")))
             asked = &o[kept];
         kept++;
@@ -286,7 +287,10 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
         json_object_set_new(d->out, "sentence", json_sprintf("%s %s on %s: %s, %.2f of %.2f GB", shown->model->name, shown->precision.name, shown->device->name,
                                                             hn_verdict_name(shown->verdict), shown->need.total * 1e-9, shown->usable_gb));
     else
-        json_object_set_new(d->out, "sentence", json_sprintf("%s on %s: %s", shown->model->name, shown->device->name, why));
+        json_object_set_new(d->out, "sentence", strncmp(why, shown->model->name, strlen(shown->model->name)) == 0
+                                                    ? json_sprintf("%s: %s", shown->device->name, why)
+                                                    : json_sprintf("%s on %s: %s", shown->model->name, shown->device->name, why));
+    d->shown = shown;
     if (!d->best)
         json_object_set_new(d->out, "change", shown->usable_gb > 0 ? what_to_change(d, asked, o, kept) : json_array());
     json_object_set_new(d->out, "verdict", json_string(!d->best ? "no" : shown->verdict == HN_TIGHT ? "tight" : "yes"));
@@ -411,6 +415,25 @@ static void where(hn_draft *d, double break_even_day)
         json_object_set_new(d->out, "advice", advice);
 }
 
+/* The chain has a say in the verdict: a model in time inside a chain that is not helps nobody. */
+static void chain_around(hn_draft *d)
+{
+    const hn_offer *o = d->best ? d->best : d->shown;
+    json_t *chain = o && o->verdict != HN_TOO_BIG ? hn_chain_make(d->w, d->n, o) : NULL;
+    const char *holds = hn_entry_text(chain, "holds");
+    if (!chain)
+        return;
+    json_object_set_new(d->out, "chain", chain);
+    double budget = json_number_value(json_object_get(chain, "budget_ms")), low = json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0));
+    const char *sentence = json_string_value(json_object_get(d->out, "sentence"));
+    if (!d->best || is(holds, "yes"))
+        return;
+    json_t *longer = is(holds, "no") ? json_sprintf("%s on %s fits, but the whole chain takes at least %.0f ms, allowed are %g", o->model->name, o->device->name, low, budget)
+                                     : json_sprintf("%s; the whole chain may hold %g ms, measure it", sentence, budget);
+    json_object_set_new(d->out, "sentence", longer);
+    json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "tight"));
+}
+
 static hn_err fill(hn_draft *d, hn_field *f)
 {
     double break_even_day = NAN;
@@ -419,16 +442,8 @@ static hn_err fill(hn_draft *d, hn_field *f)
     HN_TRY(f->device_count == 1 && f->model_count == 1 ? one_pair(d, f) : many(d, f));
     assume_load(d);
     battery(d);
+    chain_around(d);
     if (d->best) {
-        json_t *chain = hn_chain_make(d->w, d->n, d->best);
-        if (chain)
-            json_object_set_new(d->out, "chain", chain);
-        if (is(hn_entry_text(chain, "holds"), "no")) {
-            json_object_set_new(d->out, "verdict", json_string("no"));
-            json_object_set_new(d->out, "sentence", json_sprintf("%s on %s fits, but the whole chain takes at least %.0f ms, allowed are %g", d->best->model->name,
-                                d->best->device->name, json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)),
-                                json_number_value(json_object_get(chain, "budget_ms"))));
-        }
         json_t *row = hn_offer_json(d->best);
         why_this(d, d->best, row);
         json_object_set_new(d->out, "best", row);
@@ -443,8 +458,13 @@ static hn_err fill(hn_draft *d, hn_field *f)
 
 hn_err hn_report_make(hn_ctx *cx, const hn_world *w, const hn_ask *ask, hn_arena *a, json_t **out)
 {
-    hn_draft d = { cx, w, ask, ask->needs, a, json_object(), json_array(), json_array(), NULL };
+    hn_needs n = *ask->needs;
+    hn_draft d = { cx, w, ask, &n, a, json_object(), json_array(), json_array(), NULL, NULL };
     hn_field f = { 0 };
+    hn_preset preset;
+    /* A preset is a budget for a picture's whole way; a turn of speech has none that its model could be held to. */
+    if (hn_preset_find(w->c, n.preset, &preset) && !hn_given_number(n.latency_ms) && !is(n.preset, "voice"))
+        n.latency_ms = preset.budget_ms;
     if (!d.out || !d.assumed || !d.notes)
         return hn_nomem(cx, "a plan");
     json_object_set_new(d.out, "needs", hn_needs_json(ask->needs));

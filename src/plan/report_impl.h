@@ -13,6 +13,7 @@ typedef struct hn_draft {
     hn_arena *a;
     json_t *out, *assumed, *notes;
     const hn_offer *best;            /* what the plan recommends; NULL when nothing does */
+    const hn_offer *shown;           /* then: what it was asked about */
 } hn_draft;
 
 json_t *hn_band_json(const hn_band *b);                      /* [low, mid, high], null when not known */

@@ -101,6 +101,8 @@ static void vm_side(hn_draft *d, bill *b)
     double least = INFINITY;
     hn_needs cloud = *n;
     cloud.power_w = cloud.memory_gb = cloud.load_w = cloud.idle_w = NAN;      /* those are limits of the edge */
+    if (hn_given_number(n->streams))
+        cloud.parallel = n->streams;
     if (hn_catalog_table(d->cx, d->w->c, "gpu_prices.csv", &t))
         return;
     for (size_t i = 0; i < t->rows; i++) {
@@ -209,11 +211,11 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
     for (hn_way w = HN_EDGE; w < HN_WAYS; w++)
         json_array_append_new(ways, way_json(d, &b, w));
     double api = hn_break_even(&b.m, HN_API), vm = hn_break_even(&b.m, HN_VM), busy = hn_busy_hours(&b.m);
-    j = json_pack("{s:f, s:s, s:o, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "queries_month", b.m.queries, "cheapest",
+    j = json_pack("{s:f, s:s, s:o, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "queries_month", b.m.queries, "cheapest",
                   hn_way_name(hn_cheapest(&b.m)), "ways", ways, "cloud_gpu", b.vm_name, "cloud_gpu_from", b.vm_from, "cloud_gpu_usd_hour", b.m.vm_usd_hour,
                   "cloud_gpu_hours", b.m.vm_known ? hn_vm_hours(&b.m) : 0.0, "break_even_api_queries", isfinite(api) ? api : 0.0, "break_even_cloud_gpu_queries",
                   isfinite(vm) ? vm : 0.0, "payback_api_months", isfinite(hn_payback(&b.m, HN_API)) ? hn_payback(&b.m, HN_API) : 0.0, "payback_cloud_gpu_months",
-                  isfinite(hn_payback(&b.m, HN_VM)) ? hn_payback(&b.m, HN_VM) : 0.0, "edge_busy_hours", busy, "changes_the_answer", swings(&b), "missing", b.missing,
+                  isfinite(hn_payback(&b.m, HN_VM)) ? hn_payback(&b.m, HN_VM) : 0.0, "edge_busy_hours", busy, "life_months", 12 * b.m.life_years, "changes_the_answer", swings(&b), "missing", b.missing,
                   "curves", curves(&b));
     if (b.m.vm_known && !(b.m.bursts > 0) && b.vm_rate > 0) {
         double busy_share = b.m.queries * b.m.vm_s / 3600 / (hn_vm_hours(&b.m) * b.m.vm_streams);
@@ -221,6 +223,8 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
     }
     if (n->currency && !is(n->currency, "USD"))
         json_object_set_new(j, "currency", json_pack("{s:s, s:f}", "code", n->currency, "per_usd", n->usd_rate));
+    if (is(n->privacy, "local") || is(n->connectivity, "none") || is(n->regulation, "classified"))
+        hn_remark(d, "the data may not leave: API and cloud GPU stand in the table for comparison alone");
     if (busy > 730)
         hn_remark(d, hn_arena_printf(d->a, "too slow: each device would have to work %.0f hours a month, a month has 730; %.0f devices would do", busy,
                                      ceil(b.m.devices * busy / 730)));

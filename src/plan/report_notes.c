@@ -38,7 +38,6 @@ void hn_draft_commands(hn_draft *d)
                 "on the device: measured speed and memory");
         command(&c, "plan", hn_arena_printf(d->a, "hone plan %s --device %s --calibration device.json", file, o->device->here ? "here" : o->device->id),
                 "the plan again, calibrated");
-        command(&c, "serve", hn_arena_printf(d->a, "hone serve %s", file), "answer over HTTP");
         command(&c, "chat", hn_arena_printf(d->a, "hone chat %s --context %.0f", file, context), "try it");
     } else if (o) {
         command(&c, "inspect", hn_arena_printf(d->a, "hone inspect %s", file), "exact memory, and operators that are missing");

@@ -91,6 +91,13 @@ static void parts(page *p, const json_t *best)
     wrap(p->b, "memory   ", text);
     snprintf(text, sizeof text, "%s: %.150s", hn_entry_text(best, "basis"), hn_entry_text(best, "speed_from"));
     wrap(p->b, "speed    ", text);
+    if (num(best, "sustained_share") < 1) {
+        const json_t *rate = json_object_get(best, json_object_get(best, "bound_tokens_per_second") ? "tokens_per_second" : "image_ms");
+        bool lm = json_object_get(best, "bound_tokens_per_second") != NULL;
+        snprintf(text, sizeof text, "%.3g %s when it runs for long and gets hot", at(rate, 1) * (lm ? num(best, "sustained_share") : 1 / num(best, "sustained_share")),
+                 lm ? "tokens/s" : "ms");
+        wrap(p->b, "heat     ", text);
+    }
     if (json_is_array(json_object_get(best, "first_token_ms"))) {
         char first[64], answer[64];
         snprintf(text, sizeof text, "first token %s ms, whole answer %s ms", range(json_object_get(best, "first_token_ms"), first),
@@ -116,9 +123,10 @@ static void choices(page *p, const json_t *rows)
     size_t i;
     char speed[64], price[24], watts[24];
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "device                     model            precision  of it  tokens/s      W  USD" : "device                     model            precision  of it  ms           W  USD");
+    title(p, lm ? "device                     model         precision   of it  tokens/s       W  USD"
+                : "device                     model         precision   of it  ms an image    W  USD");
     json_array_foreach(rows, i, row) {
-        hn_buf_printf(p->b, "%-26.26s %-16.16s %-9.9s %4.0f %%  %-10.14s %4s %4s\n", hn_entry_text(row, "device"), hn_entry_text(row, "model"),
+        hn_buf_printf(p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"), hn_entry_text(row, "model"),
                       hn_entry_text(row, "precision"), 100 * num(row, "share"), range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
                       figure(json_object_get(row, "watts"), watts), figure(json_object_get(row, "price_usd"), price));
     }
@@ -156,7 +164,7 @@ static void chain(page *p, const json_t *c)
     hn_buf_printf(p->b, "  %-20s %13s ms\n", "together", range(json_object_get(c, "total_ms"), text));
     const json_t *cloud = json_object_get(c, "cloud"), *trip = json_object_get(cloud, "round_trip_ms");
     hn_buf_printf(p->b, "  %-20s %6.0f - %.0f ms  %s\n", "by way of a cloud", at(trip, 0), at(trip, 1),
-                  strcmp(hn_entry_text(cloud, "holds"), "no") == 0 ? "over the budget before anything is computed" : "of network alone");
+                  strcmp(hn_entry_text(cloud, "holds"), "no") == 0 ? "over the budget by network alone" : "of network alone");
     json_array_foreach(json_object_get(c, "notes"), i, s)
         wrap(p->b, "  ", json_string_value(s));
 }
@@ -188,6 +196,29 @@ static void put_money(hn_buf *b, const json_t *v, double times, int width)
         hn_buf_printf(b, " %*.*f", width, x < 0.01 && x > 0 ? 7 : 2, x);
 }
 
+/* Where the edge and another way meet, and when the device has paid for itself. */
+static void against(page *p, const json_t *m, size_t way, const char *even_key, const char *back_key)
+{
+    const json_t *ways = json_object_get(m, "ways"), *edge = json_object_get(json_array_get(ways, 0), "month_usd");
+    const json_t *other = json_object_get(json_array_get(ways, way), "month_usd");
+    const char *name = way == 1 ? "the API" : "the cloud GPU";
+    double even = num(m, even_key), back = num(m, back_key);
+    char text[300];
+    if (!json_is_number(edge) || !json_is_number(other))
+        return;
+    int n = snprintf(text, sizeof text, "against %s: ", name);
+    if (even > 0)
+        n += snprintf(text + n, sizeof text - (size_t)n, "even at %.0f queries a month", even);
+    else
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s costs less at this number",
+                      json_number_value(edge) <= json_number_value(other) ? "the edge" : name);
+    if (back > 0 && back <= num(m, "life_months"))
+        snprintf(text + n, sizeof text - (size_t)n, "; the device has paid for itself in %.1f months", back);
+    else
+        snprintf(text + n, sizeof text - (size_t)n, "; the device does not pay for itself in its life");
+    wrap(p->b, "  ", text);
+}
+
 static void money(page *p, const json_t *m)
 {
     const json_t *w, *currency = json_object_get(m, "currency");
@@ -196,12 +227,14 @@ static void money(page *p, const json_t *m)
     size_t i;
     char text[400];
     hn_buf_printf(p->b, "\nmoney    %.0f queries a month; cheapest: %s\n", num(m, "queries_month"), hn_entry_text(m, "cheapest"));
-    hn_buf_printf(p->b, "  %-10s %14s %14s %14s\n", code, "fixed/month", "per query", "month");
+    hn_buf_printf(p->b, "  %-10s %14s %14s %14s %14s\n", code, "fixed/month", "per query", "month",
+                  json_object_get(json_object_get(p->r, "best"), "bound_tokens_per_second") ? "per M tokens" : "per M images");
     json_array_foreach(json_object_get(m, "ways"), i, w) {
         hn_buf_printf(p->b, "  %-10s", hn_entry_text(w, "way"));
         put_money(p->b, json_object_get(w, "fixed_usd"), times, 14);
         put_money(p->b, json_object_get(w, "per_query_usd"), times, 14);
         put_money(p->b, json_object_get(w, "month_usd"), times, 14);
+        put_money(p->b, json_object_get(w, "per_million_usd"), times, 14);
         hn_buf_text(p->b, "\n");
     }
     if (hn_entry_text(m, "cloud_gpu")[0]) {
@@ -209,19 +242,8 @@ static void money(page *p, const json_t *m)
                  num(m, "cloud_gpu_hours"), hn_entry_text(m, "cloud_gpu_from"));
         wrap(p->b, "  cloud-gpu  ", text);
     }
-    const struct { const char *even, *back, *name; } other[] = {
-        { "break_even_api_queries", "payback_api_months", "the API" }, { "break_even_cloud_gpu_queries", "payback_cloud_gpu_months", "the cloud GPU" },
-    };
-    for (i = 0; i < 2; i++) {
-        double even = num(m, other[i].even), back = num(m, other[i].back);
-        if (even > 0 || back > 0) {
-            int n = snprintf(text, sizeof text, "against %s: ", other[i].name);
-            n += snprintf(text + n, sizeof text - (size_t)n, even > 0 ? "even at %.0f queries a month" : "the edge costs less at any number", even);
-            if (back > 0)
-                snprintf(text + n, sizeof text - (size_t)n, "; the device has paid for itself in %.1f months", back);
-            wrap(p->b, "  ", text);
-        }
-    }
+    against(p, m, 1, "break_even_api_queries", "payback_api_months");
+    against(p, m, 2, "break_even_cloud_gpu_queries", "payback_cloud_gpu_months");
     json_array_foreach(json_object_get(m, "changes_the_answer"), i, w) {
         snprintf(text, sizeof text, "%s %+.0f %% makes %s the cheapest", hn_entry_text(w, "input"), 100 * (num(w, "times") - 1), hn_entry_text(w, "cheapest_becomes"));
         wrap(p->b, "  sensitive: ", text);
