@@ -153,14 +153,11 @@ static hn_err take(hn_ctx *cx, const char *path, size_t line, const char *key, c
     return e ? hn_fail(cx, HN_EFORMAT, "%s:%zu: %.440s", path, line, inner.msg + (strncmp(inner.msg, "--", 2) == 0 ? 2 : 0)) : HN_OK;
 }
 
-hn_err hn_needs_read(hn_ctx *cx, const char *path, hn_arena *a, hn_needs *n)
+hn_err hn_needs_parse(hn_ctx *cx, const char *path, const char *text, size_t len, hn_arena *a, hn_needs *n)
 {
-    hn_file f;
     json_error_t error;
     const char *key;
-    json_t *v;
-    HN_TRY(hn_file_open(cx, path, &f));
-    json_t *root = json_loadb((const char *)f.data, f.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *v, *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     hn_err e = HN_OK;
     if (!json_is_object(root))
         e = hn_fail(cx, HN_EFORMAT, "%s:%d: expected an object of needs: %s", path, root ? 1 : error.line, root ? "found another value" : error.text);
@@ -170,9 +167,17 @@ hn_err hn_needs_read(hn_ctx *cx, const char *path, hn_arena *a, hn_needs *n)
             if (*p == '_')
                 *p = '-';
         if (!e)
-            e = option ? take(cx, path, hn_json_line((const char *)f.data, f.len, key), option, v, a, n) : hn_nomem(cx, "a scenario");
+            e = option ? take(cx, path, hn_json_line(text, len, key), option, v, a, n) : hn_nomem(cx, "a scenario");
     }
     json_decref(root);
+    return e;
+}
+
+hn_err hn_needs_read(hn_ctx *cx, const char *path, hn_arena *a, hn_needs *n)
+{
+    hn_file f;
+    HN_TRY(hn_file_open(cx, path, &f));
+    hn_err e = hn_needs_parse(cx, path, (const char *)f.data, f.len, a, n);
     hn_file_close(&f);
     return e;
 }

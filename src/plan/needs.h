@@ -24,6 +24,7 @@ void hn_needs_clear(hn_needs *n);
 hn_err hn_needs_set(hn_ctx *cx, hn_needs *n, const char *option, const char *value);
 /* A scenario: an object with these keys and "file".  HN_EFORMAT names file, line, key. */
 hn_err hn_needs_read(hn_ctx *cx, const char *path, hn_arena *a, hn_needs *n);
+hn_err hn_needs_parse(hn_ctx *cx, const char *path, const char *text, size_t len, hn_arena *a, hn_needs *n);
 /* Demands that rule each other out: HN_EARG says which two. */
 hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n);
 /* The currency has a code that exists and, unless it is USD, a rate. */

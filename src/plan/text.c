@@ -123,8 +123,8 @@ static void choices(page *p, const json_t *rows)
     size_t i;
     char speed[64], price[24], watts[24];
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "device                     model         precision   of it  tokens/s       W  USD"
-                : "device                     model         precision   of it  ms an image    W  USD");
+    title(p, lm ? "device                     model         precision  of it  tokens/s       W  USD"
+                : "device                     model         precision  of it  ms an image    W  USD");
     json_array_foreach(rows, i, row) {
         hn_buf_printf(p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"), hn_entry_text(row, "model"),
                       hn_entry_text(row, "precision"), 100 * num(row, "share"), range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
