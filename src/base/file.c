@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+_Static_assert(HN_PATH_MAX >= PATH_MAX, "realpath writes that much");
+
 hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out)
 {
     struct stat st;
@@ -60,24 +62,58 @@ static bool write_all(int fd, const char *data, size_t len)
     return true;
 }
 
-hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
+static bool sync_folder_of(const char *path)
 {
-    char temp[4096];
+    char dir[HN_PATH_MAX] = ".";
+    size_t len = hn_path_dir_len(path);
+    if (len >= sizeof dir)
+        return false;
+    if (len)
+        snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool ok = fsync(fd) == 0 || errno == EINVAL;         /* some file systems cannot, and need not */
+    close(fd);
+    return ok;
+}
+
+static hn_err write_whole(hn_ctx *cx, const char *path, mode_t mode, const void *data, size_t len)
+{
+    char temp[HN_PATH_MAX];
     int n = snprintf(temp, sizeof temp, "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof temp)
         return hn_fail(cx, HN_EARG, "%s: path is too long", path);
 
-    int fd = mkostemp(temp, O_CLOEXEC);
+    int fd = mkostemp(temp, O_CLOEXEC);                   /* made for the owner only */
     if (fd < 0)
         return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    bool ok = write_all(fd, data, len) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+    bool ok = write_all(fd, data, len) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
-    ok = ok && rename(temp, path) == 0;
-    if (ok)
+    bool renamed = ok && rename(temp, path) == 0;
+    if (renamed && sync_folder_of(path))
         return HN_OK;
     int why = errno;
-    unlink(temp);
+    if (!renamed)
+        unlink(temp);
     return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(why));
+}
+
+hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
+{
+    return write_whole(cx, path, 0644, data, len);
+}
+
+hn_err hn_file_write_private(hn_ctx *cx, const char *path, const void *data, size_t len)
+{
+    return write_whole(cx, path, 0600, data, len);
+}
+
+hn_err hn_file_rename(hn_ctx *cx, const char *from, const char *to)
+{
+    if (rename(from, to) != 0 || !sync_folder_of(to))
+        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", to, strerror(errno));
+    return HN_OK;
 }
 
 bool hn_path_stays_inside(const char *path, size_t len)
@@ -94,9 +130,9 @@ bool hn_path_stays_inside(const char *path, size_t len)
     return path[len - 1] != '/';
 }
 
-hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out)
+hn_err hn_path_resolve_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, char out[HN_PATH_MAX])
 {
-    char full[PATH_MAX], root[PATH_MAX], real[PATH_MAX];
+    char full[PATH_MAX], root[PATH_MAX];
     int shown = len > 200 ? 200 : (int)len;
 
     if (!hn_path_stays_inside(path, len))
@@ -104,14 +140,21 @@ hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t
     int n = snprintf(full, sizeof full, "%s%.*s", dir, len > PATH_MAX ? PATH_MAX : (int)len, path);
     if (n < 0 || (size_t)n >= sizeof full)
         return hn_fail(cx, HN_EIO, "'%.*s': path is too long", shown, path);
-    if (!realpath(*dir ? dir : ".", root) || !realpath(full, real))
+    if (!realpath(*dir ? dir : ".", root) || !realpath(full, out))
         return hn_fail(cx, HN_EIO, "%.300s: %s", full, strerror(errno));
 
     /* Links are resolved, then compared, and the resolved name is what is opened. */
     size_t root_len = strlen(root);
-    if (strncmp(real, root, root_len) != 0 || (real[root_len] != '/' && root[root_len - 1] != '/'))
+    if (strncmp(out, root, root_len) != 0 || (out[root_len] != '/' && root[root_len - 1] != '/'))
         return hn_fail(cx, HN_EREFUSED, "'%.*s' leads outside the folder '%.200s' through a link", shown,
                        path, root);
+    return HN_OK;
+}
+
+hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out)
+{
+    char real[HN_PATH_MAX];
+    HN_TRY(hn_path_resolve_inside(cx, dir, path, len, real));
     return hn_file_open(cx, real, out);
 }
 
