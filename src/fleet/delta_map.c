@@ -45,6 +45,8 @@ static hn_tensor_at form_of_block(hn_qtype q)
     case HN_QT_Q4_1: case HN_QT_Q5_1: case HN_QT_Q4_K: case HN_QT_Q5_K: t.head = 4; break;
     default: break;               /* scales at the end or of 8 bits: codes among codes */
     }
+    if (t.form <= HN_FORM_U32)
+        t.block = 0;
     return t;
 }
 
