@@ -39,10 +39,11 @@ media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
-ISAS_x86_64  = scalar avx2
+ISAS_x86_64  = scalar avx2 avx512
 ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
-flags_avx2 = -mavx2 -mfma -mf16c
+flags_avx2   = -mavx2 -mfma -mf16c
+flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 

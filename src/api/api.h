@@ -7,6 +7,7 @@
 
 #include "formats/format.h"
 #include "hone.h"
+#include "llm/lm.h"
 #include "runtime/session.h"
 
 struct hone_ctx {
@@ -42,6 +43,11 @@ struct hone_session {
     size_t *out_bytes;
     unsigned threads;
     bool stale;                         /* shapes changed since the plan was made */
+};
+
+struct hone_lm {
+    hone_ctx *ctx;
+    hn_lm m;
 };
 
 /* The status and message of an internal failure, in the caller's terms. */

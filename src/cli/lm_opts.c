@@ -13,8 +13,7 @@
 #include "base/num.h"
 #include "base/pool.h"
 #include "cli/embedded.h"
-#include "llm/jinja.h"
-#include "llm/tok_gguf.h"
+#include "llm/chat.h"
 
 #define DEFAULT_MODEL "models/storyteller/storyteller.gguf"
 
@@ -96,6 +95,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
                     .dry_multiplier = (float)hn_arg_real(a, "dry", 0), .mirostat = (int)hn_arg_int(a, "mirostat", 0) },
         .tokens_max = (size_t)hn_arg_int(a, "tokens", 256), .stop = stop, .stop_count = stops,
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
+        .ignore_end = hn_arg_flag(a, "ignore-end"),
     };
     return read_bias(j, &out->sample);
 }
@@ -133,29 +133,13 @@ hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out)
     return copy ? HN_OK : hn_nomem(&j->c->cx, "the prompt");
 }
 
-static json_t *token_text(const hn_lm *m, int32_t id)
-{
-    hn_text t = id == HN_TOK_NONE ? (hn_text){ "", 0 } : hn_tok_text(m->tok, id);
-    return json_stringn(t.ptr, t.len);
-}
-
 hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out)
 {
     hn_ctx *cx = &j->c->cx;
-    hn_text source;
-    hn_jinja *template;
-    HN_TRY(hn_gguf_chat_template(cx, j->m.file, &source));
-    if (source.len == 0)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: chat with a model that carries no chat template; try `hone generate`");
-    HN_TRY(hn_jinja_new(cx, source, &template));
-    json_t *vars = json_pack("{s:O, s:b, s:o, s:o}", "messages", (json_t *)messages_json, "add_generation_prompt", 1,
-                             "bos_token", token_text(&j->m, hn_tok_bos(j->m.tok)), "eos_token", token_text(&j->m, hn_tok_eos(j->m.tok)));
-    hn_err e = vars ? hn_jinja_render(cx, template, vars, NULL, text) : hn_nomem(cx, "a chat");
+    json_t *vars = json_pack("{s:O}", "messages", (json_t *)messages_json);
+    hn_err e = vars ? hn_lm_chat(cx, &j->m, vars, text) : hn_nomem(cx, "a chat");
     json_decref(vars);
-    hn_jinja_free(template);
     /* Templates write the begin token themselves where the model wants it. */
     hn_tok_opts opts = { .parse_special = true };
-    if (!e)
-        e = hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
-    return e;
+    return e ? e : hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
 }

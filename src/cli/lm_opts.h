@@ -8,7 +8,7 @@
 
 #define HN_LM_MODEL_OPTS                                                                                         \
     { "context", 'c', HN_OPT_INT, "N", "tokens the model may look back on (default: its own, at most 4096)", NULL, 1, 16777216 }, \
-    { "kv", 0, HN_OPT_CHOICE, "TYPE", "how keys and values are kept (default f16)", "f32 f16 q8_0", 0, 0 }
+    { "kv", 0, HN_OPT_CHOICE, "TYPE", "how keys and values are kept (default f16)", "f32 f16 q8_0 q4_0", 0, 0 }
 
 #define HN_LM_SAMPLE_OPTS                                                                                        \
     { "tokens", 'n', HN_OPT_INT, "N", "longest answer in tokens (default 256)", NULL, 0, 16777216 },            \
@@ -26,7 +26,8 @@
     { "logit-bias", 0, HN_OPT_TEXT, "ID=X", "added to a token's logit; -inf forbids it", NULL, 0, 0 },           \
     { "stop", 0, HN_OPT_TEXT, "TEXT", "ends the answer where this would begin", NULL, 0, 0 },                    \
     { "seed", 's', HN_OPT_INT, "N", "the same seed gives the same answer (default: by the clock)", NULL, 0, 0 }, \
-    { "on-full", 0, HN_OPT_CHOICE, "HOW", "when the context is full: stop, or forget the older half", "stop shift", 0, 0 }
+    { "on-full", 0, HN_OPT_CHOICE, "HOW", "when the context is full: stop, or forget the older half", "stop shift", 0, 0 }, \
+    { "ignore-end", 0, HN_OPT_FLAG, NULL, "go on when the model says that it is done", NULL, 0, 0 }
 
 typedef struct hn_lm_job {
     hn_cli *c;

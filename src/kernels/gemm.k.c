@@ -39,7 +39,7 @@ typedef struct tile_args {
  * every caller: the loops unroll and the sums live in registers. */
 VEC void tile(const tile_args *t, int rows, int vecs)
 {
-    vf sum[8][8];
+    vf sum[GEMM_ROWS][8];
     size_t last = t->cols - (size_t)(vecs - 1) * VF_N;      /* columns of the last vector */
 
     UNROLL
@@ -83,13 +83,14 @@ VEC void tile(const tile_args *t, int rows, int vecs)
 }
 
 /* One function per shape of tile; shapes the registers cannot hold are empty and never picked. */
-#define TILE(r, v) static void tile_##r##_##v(const tile_args *t) { if (r * v <= GEMM_ACCS) tile(t, r, v); }
-#define TILES(X) X(1, 1) X(1, 2) X(1, 4) X(1, 8) X(2, 1) X(2, 2) X(2, 4) X(2, 8) X(3, 1) X(3, 2) X(3, 4) X(3, 8) \
-                 X(4, 1) X(4, 2) X(4, 4) X(4, 8) X(5, 1) X(5, 2) X(5, 4) X(5, 8) X(6, 1) X(6, 2) X(6, 4) X(6, 8) \
-                 X(7, 1) X(7, 2) X(7, 4) X(7, 8) X(8, 1) X(8, 2) X(8, 4) X(8, 8)
+#define TILE(r, v) \
+    static void tile_##r##_##v(const tile_args *t) { if (r <= GEMM_ROWS && r * v <= GEMM_ACCS) tile(t, r, v); }
+#define WIDTHS(X, r) X(r, 1) X(r, 2) X(r, 4) X(r, 8)
+#define TILES(X) WIDTHS(X, 1) WIDTHS(X, 2) WIDTHS(X, 3) WIDTHS(X, 4) WIDTHS(X, 5) WIDTHS(X, 6) \
+                 WIDTHS(X, 7) WIDTHS(X, 8) WIDTHS(X, 9) WIDTHS(X, 10) WIDTHS(X, 11) WIDTHS(X, 12)
 TILES(TILE)
 #define ENTRY(r, v) tile_##r##_##v,
-static void (*const tiles[8 * 4])(const tile_args *) = { TILES(ENTRY) };
+static void (*const tiles[12 * 4])(const tile_args *) = { TILES(ENTRY) };
 
 /* The widest tile of `rows` rows for `cols` columns: 8, 4, 2 or 1 vectors, as its logarithm.
  * Few rows take several panels at once, or each sum would wait on itself. */

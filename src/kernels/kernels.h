@@ -19,7 +19,7 @@
 /* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
  * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
  * and columns are split over calls. */
-#define HN_GEMM_COLS 16                 /* columns are split at multiples of this */
+#define HN_GEMM_COLS 32                 /* columns are split at multiples of this */
 typedef struct hn_gemm_f32 {
     size_t m, n, k;
     const float *a; size_t lda;         /* rows of A, in elements */
@@ -45,7 +45,7 @@ typedef struct hn_window_f32 {
 } hn_window_f32;
 
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL

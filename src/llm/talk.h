@@ -24,8 +24,11 @@ typedef enum hn_end { HN_END_NONE, HN_END_TOKEN, HN_END_STOP, HN_END_LENGTH, HN_
 
 typedef struct hn_talk hn_talk;
 
+/* Lists in the options are copied. */
 hn_err hn_talk_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, const hn_talk_opts *o, hn_talk **out);
 void hn_talk_free(hn_talk *t);                     /* NULL is fine */
+/* Other options from now on, with a sampler as new; what was read stays.  On failure the old ones stay. */
+hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o);
 
 /* Called with each piece of text, whole characters, and the token that completed it; false ends the answer. */
 typedef bool hn_said(void *user, const char *text, size_t len, const hn_sampled *token);
@@ -39,6 +42,13 @@ typedef struct hn_talk_stats {
 /* Reads `prompt` (only what differs from what the stream already holds) and answers.  A prompt longer
  * than the context is HN_ELIMIT, saying by how much; nothing is ever cut silently. */
 hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void *user, hn_talk_stats *stats);
+
+/* The same step by step, for callers with a loop of their own: read, pick, text, read what was picked ... */
+hn_err hn_talk_read(hn_ctx *cx, hn_talk *t, const int32_t *ids, size_t count, float **logits);
+hn_err hn_talk_pick(hn_ctx *cx, hn_talk *t, hn_sampled *out);       /* from what the last read gave */
+/* The whole characters that a token completes; until the next call. */
+hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out);
+void hn_talk_trim(hn_talk *t, size_t count);       /* forgets tokens from `count` on, and half characters */
 
 hn_stream *hn_talk_stream(hn_talk *t);
 
