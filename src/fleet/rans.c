@@ -111,7 +111,8 @@ void hn_plane_pack(hn_buf *out, const uint8_t *data, size_t n)
 
 /* ---- Unpacking -------------------------------------------------------------------------------------- */
 
-typedef struct slot { uint16_t freq, bias; uint8_t symbol; } slot;      /* bias: place within the symbol's range */
+/* A place of the table in one word: symbol, position within the symbol's range, frequency less one. */
+typedef uint32_t slot;
 
 static bool read_table(const uint8_t *p, size_t rows, slot table[TOTAL])
 {
@@ -123,7 +124,7 @@ static bool read_table(const uint8_t *p, size_t rows, slot table[TOTAL])
             return false;
         last = p[0];
         for (uint32_t k = 0; k < f; k++)
-            table[at + k] = (slot){ (uint16_t)f, (uint16_t)k, p[0] };
+            table[at + k] = p[0] | k << 8 | (f - 1) << 20;
         at += f;
     }
     return at == TOTAL;
@@ -132,8 +133,8 @@ static bool read_table(const uint8_t *p, size_t rows, slot table[TOTAL])
 static inline uint32_t step(uint32_t x, const slot *table, uint8_t *out)
 {
     slot s = table[x & (TOTAL - 1)];
-    *out = s.symbol;
-    return s.freq * (x >> BITS) + s.bias;
+    *out = (uint8_t)s;
+    return ((s >> 20) + 1) * (x >> BITS) + (s >> 8 & (TOTAL - 1));
 }
 
 static size_t unpack_rans(const uint8_t *packed, size_t len, uint8_t *out, size_t n)

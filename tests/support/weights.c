@@ -60,7 +60,7 @@ static void change(maker *m, const tensor *t, int index, float *w, double deviat
             w[i] += (float)(deviation * gauss(&m->noise));
     if (m->change == TEST_SPARSE)
         for (size_t i = 0; i < n / 100; i++)
-            w[(size_t)(uniform(&m->noise) * (double)n)] += (float)(0.1 * deviation * gauss(&m->noise));
+            w[(size_t)(uniform(&m->noise) * (double)n)] += (float)(0.05 * deviation * gauss(&m->noise));
     if (m->change == TEST_LORA && t->rows == D && t->columns == D && index % 2) {
         float a[D][RANK], b[RANK][D];
         for (int i = 0; i < D * RANK; i++) {
