@@ -136,7 +136,7 @@ tests  := $(test_c:tests/%.c=$(B)/tests/%)
 # A cross build has no cmocka: tests/support/plain.c stands in.
 TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
-$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
+$(support_o) $(tests:=.o) $(B)/tests/support/system/%.o: ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
 	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
@@ -144,7 +144,7 @@ $(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = $(media_libs)
 $(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
 system_tests = $(filter $(B)/tests/net/% $(B)/tests/fleet/%,$(tests))
 $(system_tests): MORE_LIBS = $(system_libs)
-$(system_tests): $(B)/libhone-system.a
+$(system_tests): $(B)/libhone-system.a $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/system/*.c))
 
 quick: $(tests) $(B)/hone $(modules)    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)

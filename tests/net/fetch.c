@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "net/fetch.h"
-#include "tests/support/peer.h"
+#include "tests/support/system/peer.h"
 
 #define SIZE 300000
 #define CUT 70000                  /* bytes the peer sends of a connection before it hangs up */

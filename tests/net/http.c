@@ -11,7 +11,7 @@
 #include "net/http.h"
 #include "net/server.h"
 #include "net/url.h"
-#include "tests/support/peer.h"
+#include "tests/support/system/peer.h"
 
 static hn_ctx cx;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/support/peer.h"
+#include "tests/support/system/peer.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
