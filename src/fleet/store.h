@@ -64,6 +64,8 @@ hn_err hn_store_commit(hn_ctx *cx, const hn_store *s, const char *name);
 /* Ends the trial, or without one goes back to the previous build; what it leaves is bad from now on.
  * HN_ENO when there is nothing to go back to. */
 hn_err hn_store_rollback(hn_ctx *cx, const hn_store *s, const char *name, uint64_t *left_build);
+/* A build that failed before its trial: it is not offered again. */
+hn_err hn_store_condemn(hn_ctx *cx, const hn_store *s, const char *name, uint64_t build);
 /* Keeps a second installed build beside the current one, or (HN_ARM_NONE) no longer. */
 hn_err hn_store_arm(hn_ctx *cx, const hn_store *s, const char *name, hn_arm_mode mode, uint64_t build, unsigned share);
 

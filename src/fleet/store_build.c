@@ -234,6 +234,14 @@ hn_err hn_store_rollback(hn_ctx *cx, const hn_store *s, const char *name, uint64
     return HN_OK;
 }
 
+hn_err hn_store_condemn(hn_ctx *cx, const hn_store *s, const char *name, uint64_t build)
+{
+    change c;
+    HN_TRY(begin(cx, s, name, &c));
+    hn_slots_add_bad(&c.slots, build);
+    return end(cx, &c, HN_OK);
+}
+
 hn_err hn_store_arm(hn_ctx *cx, const hn_store *s, const char *name, hn_arm_mode mode, uint64_t build, unsigned share)
 {
     change c;
