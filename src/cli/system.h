@@ -7,7 +7,7 @@
 #define HN_CLI_SYSTEM_H
 
 #include "fleet/tuf.h"
-#include "fleet/tuf_meta.h"
+#include "fleet/tuf_repo.h"
 #include "net/http.h"
 #include "net/url.h"
 

@@ -239,7 +239,7 @@ static hn_err walk_roots(hn_ctx *cx, hn_tuf *t)
         hn_tuf_meta next = { 0 };
         HN_TRY(set_path(cx, &w, w.version));
         hn_err e = obtain(cx, t, &w, &next);
-        if (e && w.absent)         /* the newest is what we have; if a mirror hides one, expiry tells */
+        if (w.absent && e && e != HN_EIO && e != HN_ENOMEM)    /* if a mirror hides the next one, expiry tells */
             return HN_OK;
         if (e)
             return e;
