@@ -12,7 +12,11 @@
 
 #define PAUSE_MAX_MS ((uint64_t)3600000)
 
-const char *const hn_agent_state_names[HN_AGENT_STATES] = { "idle", "refused", "deferred", "staged", "committed", "rolled_back", "watching" };
+const char *hn_agent_state_name(hn_agent_state s)
+{
+    static const char *const names[HN_AGENT_STATES] = { "idle", "refused", "deferred", "staged", "committed", "rolled_back" };
+    return names[s];
+}
 
 /* ---- One round ------------------------------------------------------------------------------------------------ */
 

@@ -25,9 +25,9 @@
 
 typedef enum hn_agent_state {
     HN_AGENT_IDLE, HN_AGENT_REFUSED, HN_AGENT_DEFERRED, HN_AGENT_STAGED, HN_AGENT_COMMITTED, HN_AGENT_ROLLED_BACK,
-    HN_AGENT_WATCHING, HN_AGENT_STATES
+    HN_AGENT_STATES
 } hn_agent_state;
-extern const char *const hn_agent_state_names[HN_AGENT_STATES];
+const char *hn_agent_state_name(hn_agent_state s);     /* "rolled_back" */
 
 typedef struct hn_agent_report {
     hn_agent_state state;

@@ -7,6 +7,7 @@
 
 #include "fleet/json.h"
 #include "fleet/oci.h"
+#include "fleet/tuf_repo.h"
 
 hn_err hn_channel_read(hn_ctx *cx, const void *data, size_t len, hn_channel *out)
 {
@@ -62,21 +63,35 @@ static hn_err put_blob(hn_ctx *cx, const hn_package *p, const hn_layer *l, const
     return e;
 }
 
-hn_err hn_release_put(hn_ctx *cx, const hn_package *p, const char *targets, const char *channel)
+/* A target from memory: the repository copies files. */
+static hn_err set_target(hn_ctx *cx, const char *repo, const char *role, const char *path, const void *data, size_t len,
+                         int64_t expires)
 {
-    hn_path manifest, pointer;
+    hn_path temp;
+    HN_TRY(hn_path_make(cx, &temp, "%s/target.new", repo));
+    HN_TRY(hn_file_write(cx, temp.text, data, len));
+    hn_err e = hn_tuf_repo_set_target(cx, repo, role, path, temp.text, NULL, expires);
+    unlink(temp.text);
+    return e;
+}
+
+hn_err hn_release_package(hn_ctx *cx, const hn_package *p, const char *repo, const char *channel, const char *role,
+                          int64_t expires)
+{
+    hn_path manifest, pointer, targets;
     char text[256];
     hn_reason why = HN_WHY_NONE;
     HN_TRY(hn_release_channel_path(cx, p->m.name, channel, &pointer));
     HN_TRY(hn_release_manifest_path(cx, p->m.name, p->m.build, &manifest));
+    HN_TRY(hn_path_make(cx, &targets, "%s/targets", repo));
     HN_TRY(hn_package_verify(cx, p, &why));
-    if (!hn_fs_mkdir(NULL, targets))
-        return hn_fs_fail(cx, targets, "made");
+    if (!hn_fs_mkdir(NULL, targets.text))
+        return hn_fs_fail(cx, targets.text, "made");
     for (size_t i = 0; i < p->layer_count; i++)
         if (strcmp(p->layer[i].media_type, HN_OCI_HONE) != 0)
-            HN_TRY(put_blob(cx, p, &p->layer[i], targets));
-    HN_TRY(put(cx, targets, manifest.text, p->manifest_bytes, p->manifest_len));
+            HN_TRY(put_blob(cx, p, &p->layer[i], targets.text));
+    HN_TRY(set_target(cx, repo, role, manifest.text, p->manifest_bytes, p->manifest_len, expires));
     int n = snprintf(text, sizeof text, "{\"hone_channel\":1,\"name\":\"%s\",\"build\":%llu}\n", p->m.name,
                      (unsigned long long)p->m.build);
-    return put(cx, targets, pointer.text, text, (size_t)n);
+    return set_target(cx, repo, role, pointer.text, text, (size_t)n, expires);
 }

@@ -23,8 +23,9 @@ hn_err hn_channel_read(hn_ctx *cx, const void *data, size_t len, hn_channel *out
 hn_err hn_release_channel_path(hn_ctx *cx, const char *name, const char *channel, hn_path *out);
 hn_err hn_release_manifest_path(hn_ctx *cx, const char *name, uint64_t build, hn_path *out);
 
-/* Puts a verified package's files below `targets`: blobs first, then the manifest, the channel last.  Signing
- * them is the repository's business. */
-hn_err hn_release_put(hn_ctx *cx, const hn_package *p, const char *targets, const char *channel);
+/* Puts a verified package's files into a repository's folder (tuf_repo.h): blobs first; then stages the manifest and
+ * the channel's file as targets of `role`, to be signed and published. */
+hn_err hn_release_package(hn_ctx *cx, const hn_package *p, const char *repo, const char *channel, const char *role,
+                          int64_t expires);
 
 #endif
