@@ -31,11 +31,13 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
-lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
+# Applications read a device's store: that part of the fleet is the library's own.
+store_c := $(if $(filter api,$(LIB_FLOORS)),$(addprefix src/fleet/,fs.c slots.c store_read.c))
+lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null))) $(store_c)
 cli_c  := $(filter-out src/cli/system_table.c,$(shell find src/cli src/plan -name '*.c' 2>/dev/null))
 plan_c := $(shell find src/plan -name '*.c' 2>/dev/null)
 media_c := $(shell find src/media -name '*.c' 2>/dev/null)
-system_c := $(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null))
+system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
 ISAS_x86_64  = scalar avx2 avx512

@@ -6,6 +6,9 @@
 #ifndef HN_CLI_SYSTEM_H
 #define HN_CLI_SYSTEM_H
 
+#include "fleet/agent.h"
+#include "fleet/delta.h"
+#include "fleet/registry.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"
 #include "net/http.h"
