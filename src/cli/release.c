@@ -206,6 +206,21 @@ static hn_err add(job *j)
     return HN_OK;
 }
 
+/* A package's files, its manifest and the channel that points at it. */
+static hn_err add_package(job *j)
+{
+    hn_package p;
+    HN_TRY(need_operands(j, 3, "package REPO PACKAGE"));
+    HN_TRY(j->sys->package_open(j->cx, j->a->operand[2], &p));
+    hn_err e = j->sys->release_package(j->cx, &p, j->a->operand[1], hn_arg_text(j->a, "channel", "stable"),
+                                       hn_arg_text(j->a, "role", "targets"), expires(j, 120));
+    if (!e && !j->c->quiet)
+        fprintf(stderr, "staged %s build %llu; next: hone release sign %s/staged/%s.json --key KEY\n", p.m.name,
+                (unsigned long long)p.m.build, j->a->operand[1], hn_arg_text(j->a, "role", "targets"));
+    j->sys->package_close(&p);
+    return e;
+}
+
 static hn_err remove_targets(job *j)
 {
     HN_TRY(need_operands(j, 3, "remove REPO PATH..."));
@@ -305,9 +320,9 @@ static hn_err status(job *j)
 /* ---- The command ------------------------------------------------------------------------------------ */
 
 static const struct { const char *name; hn_err (*run)(job *j); } actions[] = {
-    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add }, { "remove", remove_targets },
-    { "delegate", delegate }, { "extend", extend }, { "root", change_root }, { "publish", publish },
-        { "status", status },
+    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add }, { "package", add_package },
+    { "remove", remove_targets }, { "delegate", delegate }, { "extend", extend }, { "root", change_root },
+    { "publish", publish }, { "status", status },
 };
 
 static hn_err work(job *j)
@@ -334,9 +349,9 @@ static hn_err run(hn_cli *c)
 
 static const hn_operand operands[] = {
     { "ACTION", HN_OPT_CHOICE, 0, "what to do, see above",
-      "key init sign add remove delegate extend root publish status" },
+      "key init sign add package remove delegate extend root publish status" },
     { "WHERE", HN_OPT_FILE, 0, "the repository's folder; key: the file to make; sign: the staged file", NULL },
-    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY, "add: PATH=FILE; remove: PATH; delegate, extend: ROLE", NULL },
+    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY, "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
     { 0 }
 };
 
@@ -351,6 +366,7 @@ static const hn_opt opts[] = {
     { "threshold", 0, HN_OPT_INT, "N", "init: how many root keys must sign (2); delegate: how many of the team's (1)",
       NULL, 1, 64 },
     { "role", 0, HN_OPT_TEXT, "ROLE", "add, remove: targets, or a team (targets)", NULL, 0, 0 },
+    { "channel", 0, HN_OPT_TEXT, "NAME", "package: which channel shall offer it (stable)", NULL, 0, 0 },
     { "path", 0, HN_OPT_TEXT, "PATTERN",
       "delegate: what the team may name, like models/team-a-*/*/*; may be repeated", NULL, 0, 0 },
     { "add", 0, HN_OPT_TEXT, "ROLE=PUB", "root: give ROLE this key", NULL, 0, 0 },
@@ -367,18 +383,15 @@ const hn_command hn_command_release = {
     .summary = "say with signatures which models devices may take",
     .example = "hone release add repo models/kws/417/manifest.json=manifest.json",
     .help = "A repository is a folder of plain files that any web server can serve (metadata/ and targets/).  "
-            "Changes are staged, "
-            "signed where their keys are, then published; doc/release.md walks through all of it.\n\n"
+            "Changes are staged, signed where their keys are, then published; doc/release.md walks through all of "
+            "it.\n\n"
             "key makes a pair of keys. init stages a new repository. root stages a change of who may sign. add and "
-            "remove stage "
-            "what targets there are, delegate gives a team its own part, extend stages the same again with a later "
-            "expiry.\n\n"
+            "remove stage what targets there are, package stages one of `hone package` and makes a channel offer it, "
+            "delegate gives a team its own part, extend stages the same again with a later expiry.\n\n"
             "sign adds a signature to a staged file, on any machine: the file is all it needs. publish takes what "
-            "enough keys have "
-            "signed, signs snapshot and timestamp with the online key, checks that devices will accept the whole, "
-            "and writes it; "
-            "with nothing staged it re-signs what is past half its life, so run it from a timer. status shows who "
-            "has to sign what.",
+            "enough keys have signed, signs snapshot and timestamp with the online key, checks that devices will "
+            "accept the whole, and writes it; with nothing staged it re-signs what is past half its life, so run it "
+            "from a timer. status shows who has to sign what.",
     .exits = "1: not enough signatures yet, or something expired",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

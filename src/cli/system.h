@@ -6,7 +6,10 @@
 #ifndef HN_CLI_SYSTEM_H
 #define HN_CLI_SYSTEM_H
 
+#include "fleet/agent.h"
+#include "fleet/delta.h"
 #include "fleet/oms.h"
+#include "fleet/registry.h"
 #include "fleet/seal.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"

@@ -8,9 +8,9 @@
 hn_err hn_kv_new(hn_ctx *cx, const hn_kv_opts *o, hn_kv **out)
 {
     size_t row = hn_q_bytes(o->type, o->width);
-    if (row == SIZE_MAX)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: a %s cache of rows of %zu; use f16", hn_qtype_get(o->type)->name,
-                       o->width);
+    if (row == SIZE_MAX || o->head % hn_qtype_get(o->type)->block_count)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a %s cache for heads of %zu; use f16", hn_qtype_get(o->type)->name,
+                       o->head ? o->head : o->width);
     hn_kv *kv = hn_calloc(cx, 1, sizeof *kv);
     if (!kv)
         return hn_nomem(cx, "a key-value cache");
@@ -19,7 +19,8 @@ hn_err hn_kv_new(hn_ctx *cx, const hn_kv_opts *o, hn_kv **out)
     kv->row_size = row;
     kv->page_size = hn_mul(hn_mul(2 * HN_KV_PAGE, o->layers), row);
     kv->page = hn_calloc(cx, hn_ceil_div(o->tokens_max, HN_KV_PAGE) + 1, sizeof *kv->page);
-    if (!kv->page || kv->page_size == SIZE_MAX) {
+    kv->state = hn_calloc(cx, o->state + 1, sizeof *kv->state);
+    if (!kv->page || !kv->state || kv->page_size == SIZE_MAX) {
         hn_kv_free(kv);
         return hn_nomem(cx, "a key-value cache");
     }
@@ -35,6 +36,7 @@ void hn_kv_free(hn_kv *kv)
         hn_free_aligned(&kv->cx, kv->page[i]);
     hn_ctx cx = kv->cx;
     hn_free(&cx, kv->page);
+    hn_free(&cx, kv->state);
     hn_free(&cx, kv);
 }
 
@@ -59,7 +61,7 @@ void hn_kv_trim(hn_kv *kv, size_t count)
         kv->count = count;
 }
 
-size_t hn_kv_bytes(const hn_kv *kv) { return kv->pages * kv->page_size; }
+size_t hn_kv_bytes(const hn_kv *kv) { return kv->pages * kv->page_size + kv->o.state * sizeof *kv->state; }
 
 void hn_kv_put(hn_kv *kv, size_t layer, int values, size_t token, const float *row)
 {
