@@ -70,7 +70,7 @@ hn_err hn_csv_read(hn_ctx *cx, const char *name, const char *data, size_t len, h
         most += data[i] == '\n';
     if (len == 0 || memchr(data, 0, len))
         return hn_fail(cx, HN_EFORMAT, "%s: expected a table as text, found %s", name, len ? "zero bytes" : "nothing");
-    scan s = { cx, name, data, data + len, 1, a, hn_arena_get(a, len + most * COLUMNS_MAX, 1) };
+    scan s = { cx, name, data, data + len, 1, a, hn_arena_get(a, len + 2, 1) };
     hn_csv t = { .name = name };
     size_t *line = HN_NEW(a, size_t, most);
     if (!s.text || !line)
