@@ -173,12 +173,12 @@ fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # grap
 
 .PHONY: fuzzable
 fuzzable:                       # once, before targets that may be built side by side
-	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(fuzz_support)
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(F)/obj/libhone-system.a $(fuzz_support)
 
 fuzz-%: fuzzable
 	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
-	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
+	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone-system.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
 # libm alone, so nothing else has to be there for them.
