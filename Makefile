@@ -229,6 +229,7 @@ ZSH_DIR  = share/zsh/site-functions
 FISH_DIR = share/fish/vendor_completions.d
 installed = bin/hone lib/hone/libhone-media.so lib/hone/libhone-system.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
             lib/pkgconfig/hone.pc include/hone.h share/man/man1/hone.1 share/doc/hone/LICENSE \
+            share/doc/hone/hone-agent.service \
             $(BASH_DIR)/hone $(ZSH_DIR)/_hone $(FISH_DIR)/hone.fish
 
 install: all   ## program, library, header, man page, completion
@@ -238,7 +239,7 @@ install: all   ## program, library, header, man page, completion
 	install -m 644 $(B)/libhone.so.$(SOVERSION) $(B)/libhone.a $(PUT)/lib/
 	ln -sf libhone.so.$(SOVERSION) $(PUT)/lib/libhone.so
 	install -m 644 include/hone.h $(PUT)/include/
-	install -m 644 LICENSE $(PUT)/share/doc/hone/
+	install -m 644 LICENSE examples/hone-agent.service $(PUT)/share/doc/hone/
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: hone' 'Description: run trained models on small machines' \
 	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(filter -l%,$(LIB_LIBS)) -pthread' \
 	    'Cflags: -I$${prefix}/include' > $(PUT)/lib/pkgconfig/hone.pc
