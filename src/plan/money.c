@@ -63,7 +63,7 @@ static hn_month vm_month(const hn_money *m)
 
 hn_month hn_month_of(const hn_money *m, hn_way w)
 {
-    const int known[] = { m->edge_known, m->api_known, m->vm_known };
+    const int known[] = { m->edge_known && !(hn_busy_hours(m) > HOURS_MONTH), m->api_known, m->vm_known };
     if (!known[w])
         return (hn_month){ NAN, NAN, NAN };
     return w == HN_EDGE ? edge_month(m) : w == HN_API ? api_month(m) : vm_month(m);
@@ -85,9 +85,11 @@ hn_way hn_cheapest(const hn_money *m)
 
 double hn_break_even(const hn_money *m, hn_way other)
 {
-    hn_month edge = hn_month_of(m, HN_EDGE), o = hn_month_of(m, other);
+    hn_month edge = edge_month(m), o = hn_month_of(m, other);
     double fixed = edge.fixed - o.fixed, slope = o.per_query - edge.per_query;
-    return slope > 0 && fixed > 0 ? fixed / slope : 0;
+    hn_money there = *m;
+    there.queries = slope > 0 && fixed > 0 ? fixed / slope : 0;
+    return m->edge_known && hn_busy_hours(&there) <= HOURS_MONTH ? there.queries : 0;
 }
 
 double hn_payback(const hn_money *m, hn_way other)

@@ -94,6 +94,37 @@ static const json_t *gpu_entry(const hn_catalog *c, const char *gpu)
 }
 
 
+/* Seconds of machine per query, times the answers it works on at once: reading prompts is bound by arithmetic and
+ * gains nothing from company; making tokens is bound by memory, and one read serves all. */
+static double vm_seconds(const hn_offer *o, double streams)
+{
+    double first = o->first_ms.mid * 1e-3, all = query_seconds(o);
+    return o->model->lm ? first * streams + (all - first) : all;
+}
+
+/* Fills in a row of the price table; false when its GPU is not known or does not hold the model. */
+static bool vm_of_row(hn_draft *d, const hn_csv *t, size_t i, const hn_needs *needs, bill *b)
+{
+    double usd = hn_csv_real(t, i, "usd_per_hour");
+    const char *tier = hn_csv_text(t, i, "tier"), *source = hn_csv_text(t, i, "source");
+    bool listed = hn_csv_real(t, i, "gpus") == 1 && usd > 0 && !is(tier, "marketplace") && !is(tier, "community") && strncmp(source, "survey", 6) != 0;
+    const json_t *e = listed ? gpu_entry(d->w->c, hn_csv_text(t, i, "gpu")) : NULL;
+    hn_device *dev = e ? HN_NEW(d->a, hn_device, 1) : NULL;
+    hn_offer o;
+    if (!dev)
+        return false;
+    hn_device_of(d->w->c, e, 0, dev);
+    hn_offer_make(d->w, dev, d->best->model, &d->best->precision, needs, d->a, &o);
+    if (o.verdict == HN_TOO_BIG || !(query_seconds(&o) > 0))
+        return false;
+    b->m.vm_usd_hour = given_or(d->n->vm_hour, usd);
+    b->m.vm_s = vm_seconds(&o, b->m.vm_streams);
+    b->vm_name = hn_arena_printf(d->a, "%s at %s", dev->name, hn_csv_text(t, i, "provider"));
+    b->vm_from = hn_arena_printf(d->a, "%s, as of %s", source, hn_csv_text(t, i, "as_of"));
+    b->vm_rate = o.rate.mid;
+    return true;
+}
+
 static void vm_side(hn_draft *d, bill *b)
 {
     const hn_csv *t;
@@ -103,41 +134,30 @@ static void vm_side(hn_draft *d, bill *b)
     cloud.power_w = cloud.memory_gb = cloud.load_w = cloud.idle_w = NAN;      /* those are limits of the edge */
     if (hn_given_number(n->streams))
         cloud.parallel = n->streams;
-    if (hn_catalog_table(d->cx, d->w->c, "gpu_prices.csv", &t))
-        return;
-    for (size_t i = 0; i < t->rows; i++) {
-        double usd = hn_csv_real(t, i, "usd_per_hour"), gpus = hn_csv_real(t, i, "gpus");
-        const char *tier = hn_csv_text(t, i, "tier");
-        const json_t *e = gpus == 1 && usd > 0 && usd < least && !is(tier, "marketplace") && !is(tier, "community") ? gpu_entry(d->w->c, hn_csv_text(t, i, "gpu")) : NULL;
-        if (!e)
-            continue;
-        hn_device *dev = HN_NEW(d->a, hn_device, 1);
-        hn_offer o;
-        if (!dev)
-            return;
-        hn_device_of(d->w->c, e, 0, dev);
-        hn_offer_make(d->w, dev, d->best->model, &d->best->precision, &cloud, d->a, &o);
-        if (o.verdict == HN_TOO_BIG || !(query_seconds(&o) > 0))
-            continue;
-        least = usd;
-        b->vm_name = hn_arena_printf(d->a, "%s at %s", dev->name, hn_csv_text(t, i, "provider"));
-        b->vm_from = hn_arena_printf(d->a, "%s, as of %s", hn_csv_text(t, i, "source"), hn_csv_text(t, i, "as_of"));
-        b->m.vm_s = query_seconds(&o);
-        b->vm_rate = o.rate.mid;
-    }
-    b->m.vm_usd_hour = given_or(n->vm_hour, isfinite(least) ? least : 0);
-    b->m.vm_known = b->m.vm_usd_hour > 0 && b->m.vm_s > 0;
-    if (!b->m.vm_known)
-        missing(b, "cloud GPU: no GPU of the price table holds the model at a known speed: --vm-hour USD");
-    if (hn_given_number(n->bursts) && (!hn_given_number(n->granularity) || !hn_given_number(n->cold) || !hn_given_number(n->keep))) {
-        missing(b, "cloud GPU in bursts needs --billed-per TIME, --cold-start TIME and --keep-alive TIME");
-        b->m.vm_known = 0;
-    }
     b->m.granularity_s = given_or(n->granularity, 0);
     b->m.cold_s = given_or(n->cold, 0);
     b->m.keep_s = given_or(n->keep, 0);
     b->m.bursts = given_or(n->bursts, 0) * MONTH_DAYS;
     b->m.vm_streams = given_or(n->streams, 1);
+    if (hn_catalog_table(d->cx, d->w->c, "gpu_prices.csv", &t))
+        return;
+    bill best = *b;
+    for (size_t i = 0; i < t->rows; i++) {
+        bill one = *b;
+        one.m.vm_known = vm_of_row(d, t, i, &cloud, &one);
+        double month = hn_month_of(&one.m, HN_VM).total;
+        if (month < least) {
+            least = month;
+            best = one;
+        }
+    }
+    *b = best;
+    if (!b->m.vm_known)
+        missing(b, "cloud GPU: none of the price table holds the model at a known speed");
+    if (hn_given_number(n->bursts) && (!hn_given_number(n->granularity) || !hn_given_number(n->cold) || !hn_given_number(n->keep))) {
+        missing(b, "cloud GPU in bursts needs --billed-per TIME, --cold-start TIME and --keep-alive TIME");
+        b->m.vm_known = 0;
+    }
     if (b->m.vm_known && !hn_given_number(n->streams))
         hn_assume(d, "cloud GPU works on", 1, "answer at once", "--streams");
 }
@@ -207,6 +227,9 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
     api_side(d, &b);
     vm_side(d, &b);
     shared_side(d, &b);
+    if (hn_busy_hours(&b.m) > 730)
+        json_array_append_new(b.missing, json_sprintf("edge: too slow, each device would work %.0f hours of a month's 730: --devices %.0f", hn_busy_hours(&b.m),
+                                                      ceil(b.m.devices * hn_busy_hours(&b.m) / 730)));
     json_t *ways = json_array(), *j;
     for (hn_way w = HN_EDGE; w < HN_WAYS; w++)
         json_array_append_new(ways, way_json(d, &b, w));
@@ -225,9 +248,6 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
         json_object_set_new(j, "currency", json_pack("{s:s, s:f}", "code", n->currency, "per_usd", n->usd_rate));
     if (is(n->privacy, "local") || is(n->connectivity, "none") || is(n->regulation, "classified"))
         hn_remark(d, "the data may not leave: API and cloud GPU stand in the table for comparison alone");
-    if (busy > 730)
-        hn_remark(d, hn_arena_printf(d->a, "too slow: each device would have to work %.0f hours a month, a month has 730; %.0f devices would do", busy,
-                                     ceil(b.m.devices * busy / 730)));
     if (hn_given_number(n->budget_month) && hn_cheapest(&b.m) != HN_WAYS && hn_month_of(&b.m, hn_cheapest(&b.m)).total > n->budget_month)
         hn_remark(d, hn_arena_printf(d->a, "over budget: the cheapest way costs %.0f USD a month, allowed are %.0f", hn_month_of(&b.m, hn_cheapest(&b.m)).total,
                                      n->budget_month));
