@@ -129,6 +129,11 @@ HONE_API size_t hone_model_outputs(const hone_model *model);
 HONE_API hone_status hone_model_input(const hone_model *model, size_t i, hone_io *out);
 HONE_API hone_status hone_model_output(const hone_model *model, size_t i, hone_io *out);
 
+/* Fixes input i for good, before the first session: a number that chooses a branch, like a sample rate.  Plans
+ * leave out what it rules out, and sessions need not bind it.  The bytes are copied. */
+HONE_API hone_status hone_model_fix_input(hone_model *model, size_t i, const void *data, size_t bytes,
+                                          hone_error *err);
+
 /* A text the file carries about itself ("labels", "author"), or NULL.  Valid until close. */
 HONE_API const char *hone_model_meta(const hone_model *model, const char *key);
 
@@ -241,6 +246,22 @@ HONE_API bool hone_lm_is_end(const hone_lm *lm, int32_t id);      /* does this t
 HONE_API hone_status hone_lm_chat(const hone_lm *lm, const char *json, char *text, size_t cap, size_t *len,
                                   hone_error *err);
 
+/* An answer as a chat holds it: {"role", "content", and where there are any "reasoning_content" and "tool_calls" of
+ * {"id", "type", "function": {"name", "arguments": {...}}}}.  text: said with hone_answer_opts.special.  tools: the
+ * list that was offered, as JSON; NULL: not known.  No zero at the end. */
+HONE_API hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json,
+                                     size_t cap, size_t *len, hone_error *err);
+
+/* What an answer must look like; read-only, for any number of streams on its model. */
+typedef struct hone_grammar hone_grammar;
+
+/* text: GBNF, as llama.cpp's grammar files are written. */
+HONE_API hone_status hone_grammar_new(hone_lm *lm, const char *text, hone_grammar **out, hone_error *err);
+/* json: a JSON schema.  HONE_ERROR_UNSUP names a keyword that cannot be kept to. */
+HONE_API hone_status hone_grammar_from_schema(hone_lm *lm, const char *json, hone_grammar **out, hone_error *err);
+/* After the streams that use it have other sampling or are freed, before its model closes.  NULL is fine. */
+HONE_API void hone_grammar_free(hone_grammar *grammar);
+
 /* ---- Streams ------------------------------------------------------------------------- */
 
 typedef struct hone_stream hone_stream;
@@ -262,6 +283,7 @@ typedef struct hone_sampling {
     const hone_bias *bias;
     size_t bias_count;
     bool logprobs;             /* tell log-probabilities of tokens picked */
+    const hone_grammar *grammar;    /* only what it allows is picked; begins anew with each answer.  Borrowed */
 } hone_sampling;
 
 typedef struct hone_token {
@@ -284,6 +306,7 @@ typedef struct hone_answer_opts {
     size_t stop_count;
     hone_on_full on_full;      /* SHIFT: forget the older half and go on */
     bool ignore_end;           /* end tokens do not end the answer */
+    bool special;              /* control tokens are shown: what hone_lm_message reads */
 } hone_answer_opts;
 
 typedef enum hone_end {

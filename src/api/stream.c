@@ -50,9 +50,15 @@ static hn_err set_sampling(hn_ctx *cx, hone_stream *s, const hone_sampling *from
     hone_sampling how = read_sampling(from);
     hn_talk_opts o = { .sample = sample_opts(&how) };
     hn_bias *bias = NULL;
+    if (how.grammar && how.grammar->lm != s->lm)
+        return hn_fail(cx, HN_EARG, "a grammar of another model: its tokens are not this one's");
     HN_TRY(copy_bias(cx, &how, &bias));
     o.sample.bias = bias;
     o.sample.bias_count = how.bias_count;
+    if (how.grammar) {
+        o.grammar = how.grammar->g;
+        o.vocab = how.grammar->lm->vocab;
+    }
     hn_err e = s->talk ? hn_talk_set(cx, s->talk, &o) : hn_talk_new(cx, &s->lm->m, s->lm->ctx->env.pool, &o, &s->talk);
     if (e) {
         hn_free(cx, bias);
@@ -126,6 +132,7 @@ static hn_err set_answer(hn_ctx *cx, hone_stream *s, const hone_answer_opts *fro
     o.stop_count = a.stop_count;
     o.on_full = a.on_full == HONE_FULL_SHIFT ? HN_FULL_SHIFT : HN_FULL_STOP;
     o.ignore_end = a.ignore_end;
+    o.special = a.special;
     hn_err e = hn_talk_set(cx, s->talk, &o);
     hn_free(cx, stop);
     return e;

@@ -104,6 +104,8 @@ const hn_command hn_command_generate = {
     .summary = "let a language model go on with a text",
     .example = "hone generate model.gguf -p \"Once upon a time\" -n 100",
     .help = "Text appears as it is made, whole characters only.  A prompt that does not fit the context is an\n"
-            "error that says by how much, never a cut.",
+            "error that says by how much, never a cut.\n\n"
+            "--grammar and --json-schema allow only tokens that keep the answer inside, so what comes out always parses\n"
+            "(unless --tokens or the context ends it early: see \"end\" of --json).",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/buf.h"
 #include "cli/dims.h"
+#include "cli/package.h"
 #include "cli/table.h"
 #include "runtime/plan.h"
 
@@ -256,6 +257,8 @@ static hn_err run(hn_cli *c)
     bool with_steps = hn_arg_flag(&c->args, "steps");
     json_t *j = NULL;
 
+    if (hn_cli_is_package(c, c->args.operand[0]))
+        return hn_cli_package_inspect(c, c->args.operand[0]);
     hn_err e = hn_source_open(&c->cx, c->args.operand[0], &v.src);
     if (!e)
         e = make_plan(&v);
@@ -279,7 +282,7 @@ static hn_err run(hn_cli *c)
     return e;
 }
 
-static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to look at", NULL }, { 0 } };
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model or package to look at", NULL }, { 0 } };
 
 static const hn_opt opts[] = {
     HN_DIM_OPT,

@@ -124,6 +124,20 @@ TEST(a_chat_is_written_as_the_template_says)
     close_teller(&t);
 }
 
+TEST(an_answer_becomes_a_message)
+{
+    teller t = open_teller(1, 0);
+    char json[256];
+    size_t len = 0;
+    const char *words = "So.<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
+    DONE(hone_lm_message(t.lm, words, strlen(words), NULL, json, sizeof json, &len, &t.err), t.err);
+    json[len] = 0;
+    CHECK(strstr(json, "\"content\":\"So.\"") && strstr(json, "\"name\":\"f\",\"arguments\":{\"x\":1}"));
+    CHECK_INT(hone_lm_message(t.lm, words, strlen(words), "{}", json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_lm_message(t.lm, "\xFF", 1, NULL, json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
+    close_teller(&t);
+}
+
 /* ---- Answers ----------------------------------------------------------------------------------- */
 
 TEST(an_answer_and_its_steps_say_the_same)
@@ -221,6 +235,40 @@ TEST(sampling_changes_and_tells_probabilities)
     answer(&t, s, "Once upon a time", &o, &c);              /* as before the failure */
     CHECK_TEXT(b.text, c.text);
     hone_stream_free(s);
+    close_teller(&t);
+}
+
+TEST(an_answer_keeps_to_its_grammar)
+{
+    teller t = open_teller(1, 0);
+    hone_grammar *yes = NULL, *json = NULL;
+    hone_sampling how = { .size = sizeof how, .seed = 2, .temperature = 1 };
+    hone_stream *s = stream_of(&t, NULL);
+    said a = { 0 }, b = { 0 };
+    DONE(hone_grammar_new(t.lm, "root ::= (\"yes\" | \"no\") \"!\"{2}", &yes, &t.err), t.err);
+    DONE(hone_grammar_from_schema(t.lm, "{\"enum\": [\"fox\", 12]}", &json, &t.err), t.err);
+    how.grammar = yes;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", NULL, &a);
+    CHECK(told.end == HONE_END_TOKEN && (strcmp(a.text, "yes!!") == 0 || strcmp(a.text, "no!!") == 0));
+    how.grammar = json;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    answer(&t, s, "Once upon a time", NULL, &b);
+    CHECK(strcmp(b.text, "\"fox\"") == 0 || strcmp(b.text, "12") == 0);
+
+    hone_grammar *none = NULL;
+    CHECK_INT(hone_grammar_new(t.lm, "root ::= a", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK(strstr(t.err.message, "'a' is used but not defined") != NULL);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{\"not\": {}}", &none, &t.err), HONE_ERROR_UNSUP);
+    CHECK(none == NULL);
+    teller other = open_teller(1, 0);
+    hone_stream *wrong = NULL;
+    CHECK_INT(hone_stream_new(other.lm, &how, &wrong, &t.err), HONE_ERROR_ARG);
+    close_teller(&other);
+    hone_stream_free(s);
+    hone_grammar_free(yes);
+    hone_grammar_free(json);
     close_teller(&t);
 }
 
