@@ -195,7 +195,7 @@ static hn_err read_inputs(job *j)
     j->given = (hn_tensors){ HN_NEW(j->memory, hn_tensor, g->in_count + 1), g->in_count };
     if (!j->given.t)
         return hn_nomem(&j->c->cx, "inputs");
-    HN_TRY(hn_inputs_read(j->c, g, j->memory, j->given.t, &shown));
+    HN_TRY(hn_inputs_read(j->c, g, j->memory, j->given.t, &shown, NULL));
     j->o.input = &j->given;
     j->o.input_count = 1;
     return HN_OK;

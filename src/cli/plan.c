@@ -2,14 +2,13 @@
 /* hone plan: what fits where, how fast, at what cost, edge or cloud. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/process.h"
 #include "cli/catalog.h"
+#include "cli/plan_here.h"
 #include "cli/table.h"
-#include "cost/machine.h"
 #include "plan/accuracy.h"
 #include "plan/report.h"
 
@@ -58,32 +57,6 @@ static hn_err read_needs(planner *p)
     return hn_needs_check(cx, &p->needs);
 }
 
-/* ---- This machine --------------------------------------------------------------------------------- */
-
-static hn_fact measured(double value, const char *source) { return (hn_fact){ value > 0, value, value, "", source, "", "", 0 }; }
-
-static hn_err look_here(planner *p)
-{
-    hn_ctx *cx = &p->c->cx;
-    hn_pool *pool;
-    hn_peak peak;
-    const hn_kernels *k = hn_kernels_pick();
-    double ram = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * 1e-9;
-    HN_TRY(hn_pool_new(cx, p->c->threads, &pool));
-    hn_err e = hn_peak_measure(cx, k, pool, true, &peak);
-    hn_pool_free(pool);
-    HN_TRY(e);
-    if (hn_given_number(p->needs.ram_gb))
-        ram = p->needs.ram_gb;
-    p->here = (hn_device){
-        .id = "here", .name = "this machine", .kind = "here", .here = true, .roof = hn_class_find("arm-cpu-a76"), .tops_why = "no TOPS figure",
-        .ram = measured(ram, "this machine"), .bandwidth = measured(peak.gbytes, "measured now"), .gflops = measured(peak.gflops, "measured now"),
-        .usable_gb = ram - (ram > 4 ? 2 : ram / 2), .usable_why = "less 2 GB for the system",
-    };
-    p->ask.here = &p->here;
-    return HN_OK;
-}
-
 /* ---- Saying it -------------------------------------------------------------------------------------- */
 
 static hn_err write_page(planner *p, const json_t *report, const char *path)
@@ -121,8 +94,10 @@ static hn_err make(planner *p)
         HN_TRY(hn_model_read(cx, p->needs.file, p->c->threads ? p->c->threads : hn_cpu_count(), p->base, p->a, &p->file));
         p->ask.file = &p->file;
     }
-    if (p->needs.device && strcmp(p->needs.device, "here") == 0)
-        HN_TRY(look_here(p));
+    if (p->needs.device && strcmp(p->needs.device, "here") == 0) {
+        HN_TRY(hn_plan_here(p->c, &p->needs, &p->here));
+        p->ask.here = &p->here;
+    }
     if (calibration) {
         HN_TRY(hn_calibration_read(cx, calibration, p->a, &p->calibration));
         p->ask.calibration = &p->calibration;

@@ -2,6 +2,7 @@
 #include "plan/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,6 +168,17 @@ static hn_err check_context(hn_draft *d, const hn_model *m)
     return HN_OK;
 }
 
+/* "fits, 9.52 of 14.00 GB"; small ones in megabytes */
+static const char *share_of(const hn_offer *o, char out[64])
+{
+    double need = o->need.total * 1e-9;
+    if (need < 0.1)
+        snprintf(out, 64, "%s, %.1f MB of %.2f GB", hn_verdict_name(o->verdict), need * 1e3, o->usable_gb);
+    else
+        snprintf(out, 64, "%s, %.2f of %.2f GB", hn_verdict_name(o->verdict), need, o->usable_gb);
+    return out;
+}
+
 /* ---- One device, one model ------------------------------------------------------------------------- */
 
 /* Longest context with which it still fits: need grows with it in a straight line. */
@@ -260,6 +272,7 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     size_t n = hn_model_precisions(d->w->c, &f->model[0], p), kept = 0;
     hn_offer *o = HN_NEW(d->a, hn_offer, n + 1);
     json_t *rows = json_array();
+    char text[64];
     const hn_offer *asked = NULL;
     if (!o)
         return hn_nomem(d->cx, "a plan");
@@ -287,8 +300,8 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     const hn_offer *shown = d->best ? d->best : asked;
     const char *why = hn_offer_reject(shown, d->n, d->a);
     if (d->best)
-        json_object_set_new(d->out, "sentence", json_sprintf("%s %s on %s: %s, %.2f of %.2f GB", shown->model->name, shown->precision.name, shown->device->name,
-                                                            hn_verdict_name(shown->verdict), shown->need.total * 1e-9, shown->usable_gb));
+        json_object_set_new(d->out, "sentence", json_sprintf("%s %s on %s: %s", shown->model->name, shown->precision.name, shown->device->name,
+                                                            share_of(shown, text)));
     else
         json_object_set_new(d->out, "sentence", strncmp(why, shown->model->name, strlen(shown->model->name)) == 0
                                                     ? json_sprintf("%s: %s", shown->device->name, why)
@@ -354,13 +367,13 @@ static hn_err many(hn_draft *d, const hn_field *f)
     json_object_set_new(d->out, "choices_left_out", json_integer((json_int_t)(c->offer_count > CHOICES_MAX ? c->offer_count - CHOICES_MAX : 0)));
     json_object_set_new(d->out, "rejected", rejects);
     const hn_offer *o = c->offer_count ? &c->offer[0] : NULL, *large = o;
+    char text[64];
     d->best = o;
     for (size_t i = 1; i < c->offer_count; i++)
         if (c->offer[i].model->params > large->model->params)
             large = &c->offer[i];
     if (o) {
-        json_object_set_new(d->out, "sentence", json_sprintf("%s with %s at %s: %s, %.2f of %.2f GB", o->device->name, o->model->name, o->precision.name,
-                                                            hn_verdict_name(o->verdict), o->need.total * 1e-9, o->usable_gb));
+        json_object_set_new(d->out, "sentence", json_sprintf("%s with %s at %s: %s", o->device->name, o->model->name, o->precision.name, share_of(o, text)));
         if (large->model->params > o->model->params)
             hn_remark(d, hn_arena_printf(d->a, "the largest model that meets the needs is %s at %s on %s", large->model->name, large->precision.name,
                                          large->device->name));

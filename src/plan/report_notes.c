@@ -31,6 +31,8 @@ void hn_draft_commands(hn_draft *d)
     const char *file = d->n->file ? d->n->file : o && o->model->lm ? "model.gguf" : "model.onnx";
     if (o && o->model->lm) {
         double context = hn_load_of(d->n, o->model).context;
+        if (!d->n->file && strcmp(o->precision.name, "F16") != 0)
+            command(&c, "quantize", hn_arena_printf(d->a, "hone quantize model-f16.gguf %s %s", file, o->precision.name), "the precision of this plan, from full weights");
         if (!d->n->file)
             command(&c, "inspect", hn_arena_printf(d->a, "hone plan %s --device %s --context %.0f", file, o->device->here ? "here" : o->device->id, context),
                     "the same from the file itself, exact to the byte");

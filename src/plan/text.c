@@ -86,8 +86,9 @@ static void parts(page *p, const json_t *best)
 {
     const json_t *m = json_object_get(best, "memory_gb");
     char text[200];
-    snprintf(text, sizeof text, "weights %.3f, cache %.3f, activations %.3f, logits %.3f, runtime %.3f GB, and 2 %% slack", num(m, "weights"),
-             num(m, "cache"), num(m, "activations"), num(m, "logits"), num(m, "runtime"));
+    double unit = num(best, "need_gb") < 0.1 ? 1e3 : 1;
+    snprintf(text, sizeof text, "weights %.3f, cache %.3f, activations %.3f, logits %.3f, runtime %.3f %s, and 2 %% slack", num(m, "weights") * unit,
+             num(m, "cache") * unit, num(m, "activations") * unit, num(m, "logits") * unit, num(m, "runtime") * unit, unit > 1 ? "MB" : "GB");
     wrap(p->b, "memory   ", text);
     snprintf(text, sizeof text, "%s: %.150s", hn_entry_text(best, "basis"), hn_entry_text(best, "speed_from"));
     wrap(p->b, "speed    ", text);
