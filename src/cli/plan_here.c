@@ -16,7 +16,10 @@
 #define ANSWER 24
 #define RUN_NS 300000000u        /* of a graph, after one run to warm up */
 
-static hn_fact measured(double value, const char *source) { return (hn_fact){ value > 0, value, value, "", source, "", "", 0 }; }
+static hn_fact measured(double value, const char *source)
+{
+    return (hn_fact){ value > 0, value, value, "", source, "", "", 0 };
+}
 
 /* ---- The model itself ------------------------------------------------------------------------------ */
 
@@ -116,9 +119,17 @@ hn_err hn_plan_here(hn_cli *c, const hn_needs *n, hn_device *out)
     if (hn_given_number(n->ram_gb))
         ram = n->ram_gb;
     hn_device d = {
-        .id = "here", .name = "this machine", .kind = "here", .here = true, .roof = hn_class_find("arm-cpu-a76"), .tops_why = "no TOPS figure",
-        .ram = measured(ram, "this machine"), .bandwidth = measured(peak.gbytes, "measured now"), .gflops = measured(peak.gflops, "measured now"),
-        .usable_gb = ram - (ram > 4 ? 2 : ram / 2), .usable_why = "less 2 GB for the system",
+        .id = "here",
+        .name = "this machine",
+        .kind = "here",
+        .here = true,
+        .roof = hn_class_find("arm-cpu-a76"),
+        .tops_why = "no TOPS figure",
+        .ram = measured(ram, "this machine"),
+        .bandwidth = measured(peak.gbytes, "measured now"),
+        .gflops = measured(peak.gflops, "measured now"),
+        .usable_gb = ram - (ram > 4 ? 2 : ram / 2),
+        .usable_why = "less 2 GB for the system",
     };
     if (n->file)
         HN_TRY(run_file(c, n->file, &d));

@@ -20,7 +20,10 @@ static const struct reserve { const char *kind; double gb, share; const char *wh
     { NULL,               0,   0,    "all of it: nothing is known about what its system keeps" },
 };
 
-bool hn_device_is_class(const json_t *entry) { return strcmp(hn_entry_text(entry, "class"), "device-class") == 0; }
+bool hn_device_is_class(const json_t *entry)
+{
+    return strcmp(hn_entry_text(entry, "class"), "device-class") == 0;
+}
 bool hn_device_is_phone(const hn_device *d) { return strcmp(d->kind, "phone-soc") == 0; }
 
 bool hn_device_is_server(const hn_device *d)
@@ -32,7 +35,8 @@ bool hn_device_is_server(const hn_device *d)
 const char *hn_device_vendor(const hn_device *d)
 {
     static const char *const vendor[][2] = {
-        { "NVIDIA", "NVIDIA" }, { "Apple", "Apple" }, { "Intel", "Intel" }, { "Qualcomm", "Qualcomm" }, { "Google", "Google" },
+        { "NVIDIA", "NVIDIA" },     { "Apple", "Apple" },   { "Intel", "Intel" },
+        { "Qualcomm", "Qualcomm" }, { "Google", "Google" },
     };
     for (size_t i = 0; i < sizeof vendor / sizeof *vendor; i++)
         if (strncmp(d->name, vendor[i][0], strlen(vendor[i][0])) == 0)

@@ -102,7 +102,8 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
             if (hn_is_symbol(shape[i].dim[d]))
                 shape[i].dim[d] = 1;
         if (i == 0 && shape[i].rank == 4)        /* either order of channels: the two largest are the picture */
-            m->pixels = (double)shape[i].dim[2] * (double)(shape[i].dim[1] > shape[i].dim[3] ? shape[i].dim[1] : shape[i].dim[3]);
+            m->pixels = (double)shape[i].dim[2] *
+                        (double)(shape[i].dim[1] > shape[i].dim[3] ? shape[i].dim[1] : shape[i].dim[3]);
     }
     *out = shape;
     return HN_OK;

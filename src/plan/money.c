@@ -17,8 +17,10 @@ double hn_busy_hours(const hn_money *m) { return m->queries * m->edge_s / 3600 /
 static hn_month edge_month(const hn_money *m)
 {
     hn_month x = {
-        .fixed = m->devices * (m->device_usd / (12 * m->life_years) + m->idle_w * HOURS_MONTH / 1000 * m->usd_kwh + m->update_usd + m->support_usd),
-        .per_query = (m->load_w - m->idle_w) * m->edge_s / 3600 / 1000 * m->usd_kwh,     /* what working adds to waiting */
+        .fixed = m->devices * (m->device_usd / (12 * m->life_years) +
+                               m->idle_w * HOURS_MONTH / 1000 * m->usd_kwh + m->update_usd + m->support_usd),
+        .per_query = (m->load_w - m->idle_w) * m->edge_s / 3600 / 1000 *
+                     m->usd_kwh, /* what working adds to waiting */
     };
     x.total = x.fixed + x.per_query * m->queries;
     return x;
@@ -26,7 +28,8 @@ static hn_month edge_month(const hn_money *m)
 
 static hn_month api_month(const hn_money *m)
 {
-    hn_month x = { .fixed = m->storage_usd + m->egress_usd + m->cloud_support_usd, .per_query = m->api_query_usd + m->up_query_usd };
+    hn_month x = { .fixed = m->storage_usd + m->egress_usd + m->cloud_support_usd,
+                   .per_query = m->api_query_usd + m->up_query_usd };
     x.total = x.fixed + x.per_query * m->queries;
     return x;
 }
@@ -94,7 +97,8 @@ double hn_break_even(const hn_money *m, hn_way other)
 
 double hn_payback(const hn_money *m, hn_way other)
 {
-    double device = m->devices * m->device_usd, running = hn_month_of(m, HN_EDGE).total - device / (12 * m->life_years);
+    double device = m->devices * m->device_usd,
+           running = hn_month_of(m, HN_EDGE).total - device / (12 * m->life_years);
     double saved = hn_month_of(m, other).total - running;
     return saved > 0 ? device / saved : 0;
 }

@@ -45,7 +45,7 @@ const char *hn_way_name(hn_way w);
 typedef struct hn_month {
     double fixed;                    /* whatever happens */
     double per_query;
-    double total;                    /* at money.queries; for the cloud GPU in whole machines and billing steps */
+    double total; /* at money.queries; for the cloud GPU in whole machines and billing steps */
 } hn_month;
 
 /* A way that is not known costs NAN, and so does an edge whose devices have more to do than a month has hours. */

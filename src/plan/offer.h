@@ -42,8 +42,8 @@ typedef struct hn_offer {
     const char *power_from;
 } hn_offer;
 
-void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, const hn_precision *p, const hn_needs *n,
-                   hn_arena *a, hn_offer *out);
+void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, const hn_precision *p,
+                   const hn_needs *n, hn_arena *a, hn_offer *out);
 
 /* Where it runs: the runtime tree's answer for this device and model, as an id of the catalogue. */
 double hn_kv_element(const char *type);          /* bytes; "f16" 2 */

@@ -10,7 +10,14 @@
 /* 249 USD board, 3 years, 5 W waiting, 15 W at work, 10 s an answer, 0.15 USD a kilowatt hour. */
 static hn_money board(void)
 {
-    return (hn_money){ .device_usd = 249, .life_years = 3, .idle_w = 5, .load_w = 15, .usd_kwh = 0.15, .edge_s = 10, .devices = 1, .queries = 1000,
+    return (hn_money){ .device_usd = 249,
+                       .life_years = 3,
+                       .idle_w = 5,
+                       .load_w = 15,
+                       .usd_kwh = 0.15,
+                       .edge_s = 10,
+                       .devices = 1,
+                       .queries = 1000,
                        .edge_known = 1 };
 }
 
@@ -41,7 +48,14 @@ TEST(payback_against_a_machine_that_never_stops_is_as_by_hand)
 
 TEST(bursts_are_billed_whole_as_by_hand)
 {
-    hn_money m = { .devices = 1, .life_years = 3, .queries = 20 * 30, .vm_s = 600, .vm_streams = 1, .bursts = 20 * 30, .vm_usd_hour = 1, .vm_known = 1 };
+    hn_money m = { .devices = 1,
+                   .life_years = 3,
+                   .queries = 20 * 30,
+                   .vm_s = 600,
+                   .vm_streams = 1,
+                   .bursts = 20 * 30,
+                   .vm_usd_hour = 1,
+                   .vm_known = 1 };
     m.granularity_s = 1;
     CHECK_NEAR(hn_vm_hours(&m) / 30, 20 * 600 / 3600.0, 1e-3);           /* 3.3 hours a day by the second */
     m.granularity_s = 3600;
