@@ -17,6 +17,7 @@ static const struct reserve { const char *kind; double gb, share; const char *wh
     { "edge-server-gpu",  0.5, 0.10, "less 0.5 GB for the driver" },
     { "cloud-gpu",        0.5, 0.10, "less 0.5 GB for the driver" },
     { "accelerator",      0.25, 0.50, "less what the host's system keeps" },
+    { "mcu",              1e9, 0.10, "nine tenths of its memory: a tenth for stacks and drivers" },
     { NULL,               0,   0,    "all of it: nothing is known about what its system keeps" },
 };
 

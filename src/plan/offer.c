@@ -4,9 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#define MCU_RUNTIME 50e3               /* an interpreter for microcontrollers; weights stay in flash */
 #define RUNTIME_GB 0.2               /* 30 to 200 MB, measured on common runtimes: the upper end */
 #define PREFILL_BATCH 512            /* tokens read at once, as runtimes do unless told */
 #define MODE_POWER 0.7               /* speed follows power to this: 15 W to 25 W gave 36 to 47 % more */
+#define MCU_FACTOR 4                 /* of int8 inputs: the models of MLPerf Tiny take that much */
 #define RAN_LOW 0.9                  /* a machine at rest and the same one at work differ by this */
 #define RAN_HIGH 1.1
 #define IMAGE_FACTOR 20              /* activations of a picture model, in f32 inputs */
@@ -16,6 +18,7 @@ hn_err hn_world_open(hn_ctx *cx, hn_catalog *c, hn_world *out)
     hn_world w = { .c = c };
     HN_TRY(hn_catalog_table(cx, c, "llm_measured.csv", &w.lm_rows));
     HN_TRY(hn_catalog_table(cx, c, "mlperf_edge.csv", &w.vision_rows));
+    HN_TRY(hn_catalog_table(cx, c, "mlperf_tiny.csv", &w.tiny_rows));
     *out = w;
     return HN_OK;
 }
@@ -27,6 +30,8 @@ double hn_kv_element(const char *type)
            : strcmp(type, "q8_0") == 0       ? 1.0625
                                              : 0.5625;
 }
+
+static bool is_mcu(const hn_device *d) { return strcmp(d->kind, "mcu") == 0; }
 
 static double given_or(double x, double otherwise) { return hn_given_number(x) ? x : otherwise; }
 
@@ -63,6 +68,9 @@ static void set_fit(hn_offer *o, const hn_load *l, const hn_needs *n)
     } else if (m->lm) {
         hn_lm_load load = { l->context, l->parallel, PREFILL_BATCH, l->kv_element };
         o->need = hn_lm_need(&m->dims, &load, o->precision.bytes, RUNTIME_GB * 1e9);
+    } else if (is_mcu(o->device)) {
+        o->need = (hn_need){ .activations = m->pixels * 3 * MCU_FACTOR, .runtime = MCU_RUNTIME };
+        hn_need_sum(&o->need);
     } else {
         o->need = (hn_need){ .weights = o->precision.bytes,
                              .activations = m->pixels * 3 * 4 * IMAGE_FACTOR,
@@ -211,6 +219,26 @@ static void image_from_rows(const hn_world *w, hn_offer *o, hn_arena *a)
     }
 }
 
+/* MLPerf Tiny: the fastest build of a board, and its energy if that was measured. */
+static void image_from_tiny(const hn_world *w, hn_offer *o, hn_arena *a)
+{
+    const hn_csv *t = w->tiny_rows;
+    const char *name = json_string_value(hn_value_of(o->model->entry, "mlperf_tiny"));
+    for (size_t i = 0; name && i < t->rows; i++) {
+        double ms = hn_csv_real(t, i, "latency_ms"), uj = hn_csv_real(t, i, "energy_uj_per_inf");
+        if (strcmp(hn_csv_text(t, i, "benchmark"), name) != 0 ||
+            !same_device(o->device, hn_csv_text(t, i, "device")) || !(ms > 0))
+            continue;
+        if (uj > 0 && (o->tiny_joules == 0 || uj * 1e-6 < o->tiny_joules))
+            o->tiny_joules = uj * 1e-6;
+        if (o->image_ms.mid > 0 && ms >= o->image_ms.mid)
+            continue;
+        o->image_ms = (hn_band){ ms * 0.95, ms, ms * 1.05, HN_MEASURED };
+        o->image_from = hn_arena_printf(a, "MLPerf Tiny %s, %s, %.60s", hn_csv_text(t, i, "round"),
+                                        hn_csv_text(t, i, "submitter"), hn_csv_text(t, i, "framework"));
+    }
+}
+
 /* A fixed wait and a share of the dense peak, fitted on the accelerator rows; a factor of two either way. */
 static void image_from_roofline(hn_offer *o)
 {
@@ -277,6 +305,11 @@ static void set_power(const hn_world *w, hn_offer *o, const hn_needs *n)
 
 static void set_joules(hn_offer *o)
 {
+    if (o->tiny_joules > 0) {
+        o->joules = o->joules_marginal = o->tiny_joules;
+        o->power_from = "energy of an inference, mlperf_tiny.csv";
+        return;
+    }
     double seconds = (o->model->lm ? o->answer_ms.mid : o->image_ms.mid) * 1e-3;
     if (o->watts > 0 && seconds > 0) {
         o->joules = o->watts * seconds;
@@ -301,6 +334,8 @@ void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, con
         set_prefill(w, &o, a);
     } else {
         image_from_rows(w, &o, a);
+        if (strcmp(p->name, "INT8") == 0)
+            image_from_tiny(w, &o, a);
         if (!(o.image_ms.mid > 0))
             image_from_roofline(&o);
     }

@@ -13,7 +13,7 @@
 /* The tables an offer looks into. */
 typedef struct hn_world {
     hn_catalog *c;
-    const hn_csv *lm_rows, *vision_rows;
+    const hn_csv *lm_rows, *vision_rows, *tiny_rows;
 } hn_world;
 
 hn_err hn_world_open(hn_ctx *cx, hn_catalog *c, hn_world *out);
@@ -39,6 +39,7 @@ typedef struct hn_offer {
 
     double watts, idle_watts;        /* 0: not known */
     double joules, joules_marginal;  /* per answer or image; 0: not known */
+    double tiny_joules;              /* measured by MLPerf Tiny; 0: not */
     const char *power_from;
 } hn_offer;
 

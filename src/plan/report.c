@@ -197,7 +197,9 @@ static hn_err check_context(hn_draft *d, const hn_model *m)
 static const char *share_of(const hn_offer *o, char out[64])
 {
     double need = o->need.total * 1e-9;
-    if (need < 0.1)
+    if (o->usable_gb < 0.1)
+        snprintf(out, 64, "%s, %.3g of %.3g MB", hn_verdict_name(o->verdict), need * 1e3, o->usable_gb * 1e3);
+    else if (need < 0.1)
         snprintf(out, 64, "%s, %.1f MB of %.2f GB", hn_verdict_name(o->verdict), need * 1e3, o->usable_gb);
     else
         snprintf(out, 64, "%s, %.2f of %.2f GB", hn_verdict_name(o->verdict), need, o->usable_gb);
@@ -359,6 +361,12 @@ static void why_this(const hn_draft *d, const hn_offer *o, json_t *row)
     json_t *tree = hn_tree_runtime(d->w->c, o->device), *quant = hn_tree_quant(d->w->c, o->device, d->n),
            *then = json_object_get(tree, "then");
     bool cpu = o->device->here || is(o->device->kind, "sbc");
+    if (is(o->device->kind, "mcu")) {
+        json_object_set(row, "runtime", json_array_get(hn_value_of(o->device->entry, "runtimes"), 0));
+        json_decref(tree);
+        json_decref(quant);
+        return;
+    }
     if (o->model->lm && !is(hn_device_vendor(o->device), "NVIDIA"))
         json_object_set_new(row, "runtime",
                             json_string(cpu                                        ? "hone"

@@ -40,7 +40,7 @@ static void title(page *p, const char *text) { hn_buf_printf(p->b, "\n%s\n", tex
 /* Three digits, whatever the size: "16.7", "0.94", "1240". */
 static const char *short_number(double x, char out[24])
 {
-    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : 2;
+    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : x >= 0.095 ? 2 : 4;
     snprintf(out, 24, "%.*f", digits, x);
     return out;
 }

@@ -95,6 +95,18 @@ TEST(vision_prefers_a_measured_row)
     world_close(&w);
 }
 
+TEST(a_microcontroller_keeps_weights_in_flash_and_has_measured_energy)
+{
+    world w;
+    hn_needs n;
+    world_open(&w, NULL);
+    hn_needs_clear(&n);
+    hn_offer o = offer(&w, "kws", "nucleo-l4r5", "INT8", &n);
+    CHECK(o.verdict != HN_TOO_BIG && o.need.weights == 0 && o.image_ms.basis == HN_MEASURED);
+    CHECK_NEAR(o.joules * 1e6, 1820.454, 0.01);
+    world_close(&w);
+}
+
 static double figure(const json_t *errors, const char *name, const char *key)
 {
     const json_t *e;

@@ -9,7 +9,7 @@
 #include "plan/offer.h"
 #include "tests/support/test.h"
 
-enum { WORLD_FILES = 10 };
+enum { WORLD_FILES = 11 };
 
 typedef struct world {
     hn_ctx cx;
@@ -24,7 +24,7 @@ static inline void world_open(world *w, const char *dir)
 {
     static const char *const name[WORLD_FILES] = { "devices.json",   "models.json",      "quants.json",
                                                    "runtimes.json",  "clouds.json",      "decisions.json",
-                                                   "use_cases.json", "llm_measured.csv", "mlperf_edge.csv",
+                                                   "use_cases.json", "llm_measured.csv", "mlperf_edge.csv", "mlperf_tiny.csv",
                                                    "gpu_prices.csv" };
     hn_catalog_file built[WORLD_FILES];
     char path[64];
