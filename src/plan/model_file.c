@@ -80,9 +80,11 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
                             .head_size = s->head_size, .vocab = s->vocab };
     m->context_max = s->context;
     sum_tensors(lm.file, m);
-    hn_err e = pass_bytes(cx, &lm, threads, 1, &m->arena);
-    if (!e)
-        e = pass_bytes(cx, &lm, threads, (int64_t)hn_stream_chunk(NULL), &m->arena);
+    /* A stream keeps three plans: for one token, for whole chunks, and for what is left of a prompt. */
+    const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
+    hn_err e = HN_OK;
+    for (size_t i = 0; !e && i < 3; i++)
+        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena);
     hn_lm_close(&lm);
     return e;
 }
