@@ -18,6 +18,7 @@ for model in "$@"; do
     measured=$(thrice private_bytes hone bench "$model" --seconds 0.05 $tokens)
     planned=$(thrice bench_private_bytes hone plan "$model" --device rpi5 $context)
     awk -v m="$measured" -v p="$planned" -v name="$model" -v all="$verbose" 'BEGIN {
+        if (!(m > 0 && p > 0)) { print name ": no figures"; exit }
         off = 100 * (p / m - 1)
         if (all || off > 5 || off < -5) printf "%s: planned %d, measured %d bytes: %+.1f %%\n", name, p, m, off
     }'
