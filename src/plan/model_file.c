@@ -18,6 +18,7 @@
 
 /* Pages of code, stacks of threads: what a run touches that no plan knows, much the same for every model. */
 #define RUN_BYTES 250000
+#define LM_RUN_BYTES 650000      /* of a language model: more kernels, the tokenizer's tables */
 
 /* Private bytes since `before`; pages given back meanwhile do not make it negative. */
 static size_t grown(size_t before)
@@ -67,12 +68,13 @@ static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t 
 
 static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
 {
-    size_t before = hn_private_bytes();
+    size_t before = hn_private_dirty_bytes();
     hn_lm lm = { 0 };
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
     const hn_lm_shape *s = &lm.shape;
-    m->own = (double)(base + grown(before) + RUN_BYTES);
+    size_t now = hn_private_dirty_bytes();       /* pages of the file are its weights, counted below */
+    m->own = (double)(base + (now > before ? now - before : 0) + LM_RUN_BYTES);
     m->lm = true;
     m->family = "llm";
     m->task = "text generation";
