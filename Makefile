@@ -23,7 +23,7 @@ CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
-ALL = -std=c11 -D_GNU_SOURCE -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
       $(WARN) $(CFLAGS) -MMD -MP
@@ -31,16 +31,20 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
-lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
+# Applications read a device's store: that part of the fleet is the library's own.
+store_c := $(if $(filter api,$(LIB_FLOORS)),$(addprefix src/fleet/,fs.c slots.c store_read.c))
+lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null))) $(store_c)
 cli_c  := $(filter-out src/cli/system_table.c,$(shell find src/cli src/plan -name '*.c' 2>/dev/null))
+plan_c := $(shell find src/plan -name '*.c' 2>/dev/null)
 media_c := $(shell find src/media -name '*.c' 2>/dev/null)
-system_c := $(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null))
+system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
-ISAS_x86_64  = scalar avx2
+ISAS_x86_64  = scalar avx2 avx512
 ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
-flags_avx2 = -mavx2 -mfma -mf16c
+flags_avx2   = -mavx2 -mfma -mf16c
+flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
@@ -91,7 +95,8 @@ $(B)/libhone.a: $(lib_o)
 
 # Files carried inside the program.
 EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
-            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf
+            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf \
+            $(wildcard catalog/*.json catalog/*.csv)
 $(B)/gen/embedded.inc: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
@@ -104,9 +109,10 @@ $(B)/hone: $(cli_o) $(B)/libhone.a
 # Pictures, networks and signatures live apart, so that the program starts without their libraries.
 media_libs  = -ljpeg -lpng
 system_libs = -lcurl -lmicrohttpd -lgnutls -lcrypto -lzstd
+$(B)/libhone-plan.a: $(plan_c:%.c=$(B)/%.o)
 $(B)/libhone-media.a: $(media_o)
 $(B)/libhone-system.a: $(system_o)
-$(B)/libhone-media.a $(B)/libhone-system.a:
+$(B)/libhone-plan.a $(B)/libhone-media.a $(B)/libhone-system.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 $(B)/libhone-media.so: $(media_o)
@@ -133,15 +139,16 @@ tests  := $(test_c:tests/%.c=$(B)/tests/%)
 # A cross build has no cmocka: tests/support/plain.c stands in.
 TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
-$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
+$(support_o) $(tests:=.o) $(B)/tests/support/system/%.o: ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %plan.a %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
 $(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = $(media_libs)
 $(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
+$(filter $(B)/tests/plan/%,$(tests)): $(B)/libhone-plan.a
 system_tests = $(filter $(B)/tests/net/% $(B)/tests/fleet/%,$(tests))
 $(system_tests): MORE_LIBS = $(system_libs)
-$(system_tests): $(B)/libhone-system.a
+$(system_tests): $(B)/libhone-system.a $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/system/*.c))
 
 quick: $(tests) $(B)/hone $(modules)    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
@@ -166,12 +173,12 @@ fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # grap
 
 .PHONY: fuzzable
 fuzzable:                       # once, before targets that may be built side by side
-	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(fuzz_support)
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(fuzz_support)
 
 fuzz-%: fuzzable
 	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
-	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
+	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
 # libm alone, so nothing else has to be there for them.

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "cli/dims.h"
 #include "cli/inspect_tensors.h"
+#include "cli/package.h"
 #include "cli/table.h"
 #include "runtime/plan.h"
 
@@ -259,6 +260,8 @@ static hn_err run(hn_cli *c)
 
     if (hn_is_tensor_file(c->args.operand[0]))
         return hn_inspect_tensors(c, c->args.operand[0], hn_arg_flag(&c->args, "tensors"));
+    if (hn_cli_is_package(c, c->args.operand[0]))
+        return hn_cli_package_inspect(c, c->args.operand[0]);
     hn_err e = hn_source_open(&c->cx, c->args.operand[0], &v.src);
     if (!e)
         e = make_plan(&v);
@@ -282,7 +285,7 @@ static hn_err run(hn_cli *c)
     return e;
 }
 
-static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to look at", NULL }, { 0 } };
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model or package to look at", NULL }, { 0 } };
 
 static const hn_opt opts[] = {
     HN_DIM_OPT,

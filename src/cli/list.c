@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/catalog.h"
 #include "cli/command.h"
 #include "cli/media.h"
 #include "cli/table.h"
@@ -173,6 +174,11 @@ static const struct list {
     { "architectures", COLUMNS("architecture"), list_architectures },
     { "kernels",  COLUMNS("kernel", "built for", "signature"), list_kernels },
     { "commands", COLUMNS("command", "what"), list_commands },
+    { "devices",  COLUMNS("device", "ram_gb", "usable_gb", "gb_s", "tops", "watts", "usd"), hn_list_devices },
+    { "models",   COLUMNS("model", "task", "params_m", "q4_k_m_gb", "context", "gmacs"), hn_list_models },
+    { "quants",   COLUMNS("quant", "name", "type", "bits", "perplexity_percent"), hn_list_quants },
+    { "runtimes", COLUMNS("runtime", "vendor", "latency", "portability", "ease", "hardware"), hn_list_runtimes },
+    { "clouds",   COLUMNS("cloud", "cost", "reliability", "data", "best_for"), hn_list_clouds },
 };
 
 static hn_err run(hn_cli *c)
@@ -192,13 +198,15 @@ static hn_err run(hn_cli *c)
 }
 
 static const hn_operand operands[] = {
-    { "WHAT", HN_OPT_CHOICE, 0, "ops, types, weights, mixes, architectures, formats, pictures, kernels or commands",
-      .choices = "ops types weights mixes architectures formats pictures kernels commands" },
+    { "WHAT", HN_OPT_CHOICE, 0, "ops, types, weights, mixes, architectures, formats, pictures, kernels, commands, or of the "
+      "planner's catalogue: devices, models, quants, runtimes or clouds",
+      .choices = "ops types weights mixes architectures formats pictures kernels commands devices models quants runtimes clouds" },
     { NULL }
 };
 
 static const hn_opt opts[] = {
     { "markdown", 0, HN_OPT_FLAG, NULL, "print a table in Markdown, as doc/operators.md is made" },
+    { "catalog", 0, HN_OPT_DIR, "DIR", "files that change or add to the planner's catalogue" },
     { NULL }
 };
 
@@ -207,6 +215,7 @@ const hn_command hn_command_list = {
     .example = "hone list ops",
     .help = "Prints one of the lists the program is built from, so what it says is what it has. "
             "Operators come with the newest operator set whose definition they follow, how many inputs "
-            "and outputs they take, and their attributes.",
+            "and outputs they take, and their attributes.  Devices, models and prices come from the planner's "
+            "catalogue; `hone plan --explain ID.KEY` tells the source of each figure.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -13,8 +13,8 @@
 #include "base/num.h"
 #include "base/pool.h"
 #include "cli/embedded.h"
-#include "llm/jinja.h"
-#include "llm/tok_gguf.h"
+#include "llm/chat.h"
+#include "llm/schema.h"
 
 #define DEFAULT_MODEL "models/storyteller/storyteller.gguf"
 
@@ -48,6 +48,8 @@ hn_err hn_lm_job_open(hn_cli *c, const char *path, hn_lm_job *j)
 
 void hn_lm_job_close(hn_lm_job *j)
 {
+    hn_grammar_free(j->grammar);
+    hn_vocab_free(j->vocab);
     hn_lm_close(&j->m);
     hn_pool_free(j->pool);
     hn_arena_free(j->memory);
@@ -74,6 +76,41 @@ static hn_err read_bias(hn_lm_job *j, hn_sample_opts *o)
     return HN_OK;
 }
 
+/* The text of the grammar that a schema stands for. */
+static hn_err schema_text(hn_ctx *cx, const char *path, const hn_file *f, hn_buf *out)
+{
+    json_error_t why;
+    json_t *schema = json_loadb((const char *)f->data, f->len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (!schema)
+        return hn_fail(cx, HN_EFORMAT, "%s: line %d: %s", path, why.line, why.text);
+    hn_err e = hn_schema_grammar(cx, schema, out);
+    json_decref(schema);
+    return e;
+}
+
+static hn_err read_grammar(hn_lm_job *j)
+{
+    hn_ctx *cx = &j->c->cx;
+    const char *grammar = hn_arg_text(&j->c->args, "grammar", NULL), *schema = hn_arg_text(&j->c->args, "json-schema", NULL);
+    hn_buf text = { .cx = cx };
+    hn_file f;
+    if (!grammar && !schema)
+        return HN_OK;
+    if (grammar && schema)
+        return hn_fail(cx, HN_EARG, "give --grammar or --json-schema, not both");
+    if (!j->m.tok)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a grammar with a model that has no tokenizer");
+    HN_TRY(hn_file_open(cx, grammar ? grammar : schema, &f));
+    hn_err e = schema ? schema_text(cx, schema, &f, &text) : HN_OK;
+    if (!e)
+        e = hn_grammar_new(cx, schema ? (hn_text){ text.data, text.len } : (hn_text){ (const char *)f.data, f.len }, &j->grammar);
+    if (!e)
+        e = hn_vocab_new(cx, j->m.tok, &j->vocab);
+    hn_buf_free(&text);
+    hn_file_close(&f);
+    return e;
+}
+
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
 {
     const hn_args *a = &j->c->args;
@@ -84,6 +121,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
         return hn_nomem(&j->c->cx, "options");
     for (size_t i = 0; i < stops; i++)
         stop[i] = (hn_text){ hn_arg_at(a, "stop", i), strlen(hn_arg_at(a, "stop", i)) };
+    HN_TRY(read_grammar(j));
     clock_gettime(CLOCK_REALTIME, &now);
     *out = (hn_talk_opts){
         .sample = { .seed = (uint64_t)hn_arg_int(a, "seed", now.tv_sec ^ now.tv_nsec),
@@ -96,6 +134,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
                     .dry_multiplier = (float)hn_arg_real(a, "dry", 0), .mirostat = (int)hn_arg_int(a, "mirostat", 0) },
         .tokens_max = (size_t)hn_arg_int(a, "tokens", 256), .stop = stop, .stop_count = stops,
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
+        .ignore_end = hn_arg_flag(a, "ignore-end"), .grammar = j->grammar, .vocab = j->vocab,
     };
     return read_bias(j, &out->sample);
 }
@@ -133,29 +172,13 @@ hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out)
     return copy ? HN_OK : hn_nomem(&j->c->cx, "the prompt");
 }
 
-static json_t *token_text(const hn_lm *m, int32_t id)
-{
-    hn_text t = id == HN_TOK_NONE ? (hn_text){ "", 0 } : hn_tok_text(m->tok, id);
-    return json_stringn(t.ptr, t.len);
-}
-
-hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out)
+hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, void *tools_json, hn_buf *text, hn_arena *a, hn_ids *out)
 {
     hn_ctx *cx = &j->c->cx;
-    hn_text source;
-    hn_jinja *template;
-    HN_TRY(hn_gguf_chat_template(cx, j->m.file, &source));
-    if (source.len == 0)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: chat with a model that carries no chat template; try `hone generate`");
-    HN_TRY(hn_jinja_new(cx, source, &template));
-    json_t *vars = json_pack("{s:O, s:b, s:o, s:o}", "messages", (json_t *)messages_json, "add_generation_prompt", 1,
-                             "bos_token", token_text(&j->m, hn_tok_bos(j->m.tok)), "eos_token", token_text(&j->m, hn_tok_eos(j->m.tok)));
-    hn_err e = vars ? hn_jinja_render(cx, template, vars, NULL, text) : hn_nomem(cx, "a chat");
+    json_t *vars = json_pack("{s:O, s:O*}", "messages", (json_t *)messages_json, "tools", (json_t *)tools_json);
+    hn_err e = vars ? hn_lm_chat(cx, &j->m, vars, text) : hn_nomem(cx, "a chat");
     json_decref(vars);
-    hn_jinja_free(template);
     /* Templates write the begin token themselves where the model wants it. */
     hn_tok_opts opts = { .parse_special = true };
-    if (!e)
-        e = hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
-    return e;
+    return e ? e : hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
 }

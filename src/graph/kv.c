@@ -8,9 +8,9 @@
 hn_err hn_kv_new(hn_ctx *cx, const hn_kv_opts *o, hn_kv **out)
 {
     size_t row = hn_q_bytes(o->type, o->width);
-    if (row == SIZE_MAX)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: a %s cache of rows of %zu; use f16", hn_qtype_get(o->type)->name,
-                       o->width);
+    if (row == SIZE_MAX || o->head % hn_qtype_get(o->type)->block_count)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a %s cache for heads of %zu; use f16", hn_qtype_get(o->type)->name,
+                       o->head ? o->head : o->width);
     hn_kv *kv = hn_calloc(cx, 1, sizeof *kv);
     if (!kv)
         return hn_nomem(cx, "a key-value cache");

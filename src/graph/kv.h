@@ -17,7 +17,8 @@ enum { HN_KV_PAGE = 32 };
 typedef struct hn_kv_opts {
     size_t layers;
     size_t width;               /* of one token's keys in one layer, and of its values: heads * head size */
-    hn_qtype type;              /* HN_QT_F32, HN_QT_F16 or HN_QT_Q8_0; Q8_0 wants width % 32 == 0 */
+    size_t head;                /* of one head; blocks of the type must not cross heads.  0: not checked */
+    hn_qtype type;              /* HN_QT_F32, HN_QT_F16, HN_QT_Q8_0 or HN_QT_Q4_0 */
     size_t tokens_max;
     size_t state;               /* floats kept by layers that remember otherwise; see ops/state.c */
 } hn_kv_opts;

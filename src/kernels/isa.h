@@ -5,7 +5,11 @@
 #ifndef HN_KERNELS_ISA_H
 #define HN_KERNELS_ISA_H
 
-#if defined HN_ISA_avx2
+/* HN_NARROW, defined before this header: blocks of 32 bytes make eight sums, wider vectors would be
+ * half empty. */
+#if defined HN_ISA_avx512 && !defined HN_NARROW
+#include "kernels/simd/vec_avx512.h"
+#elif defined HN_ISA_avx2 || defined HN_ISA_avx512
 #include "kernels/simd/vec_avx2.h"
 #elif defined HN_ISA_neon
 #include "kernels/simd/vec_neon.h"

@@ -15,14 +15,21 @@
 
 #include "kernels/act.h"
 #include "kernels/qdot.h"
+#include "kernels/qpack.h"
 
 /* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
  * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
- * and columns are split over calls. */
-#define HN_GEMM_COLS 16                 /* columns are split at multiples of this */
+ * and columns are split over calls.
+ *
+ * A need not be a matrix in memory.  Its rows may come in lines, and a row in runs: then the window of
+ * a convolution is read where it lies in the image, no element copied.  Element p of row i is
+ *     a[i / line * line_step + i % line * lda + run_at[p / run] + p % run] */
+#define HN_GEMM_COLS 32                 /* columns are split at multiples of this */
 typedef struct hn_gemm_f32 {
     size_t m, n, k;
     const float *a; size_t lda;         /* rows of A, in elements */
+    size_t line, line_step;             /* line 0: rows are all of one line */
+    size_t run; const size_t *run_at;   /* run 0: rows are one run; otherwise it divides k */
     const float *b;                     /* packed */
     float *c; size_t ldc;
     const float *bias;                  /* [n], or NULL */
@@ -45,7 +52,7 @@ typedef struct hn_window_f32 {
 } hn_window_f32;
 
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -30,6 +30,13 @@ bool hn_kernels_runs(const hn_kernels *k)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
     }
+    /* The builtin also asks whether the system saves the wide registers (XCR0). */
+    if (strcmp(k->isa, "avx512") == 0) {
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi2");
+    }
 #endif
     (void)k;
     return true;                 /* scalar; neon is part of every AArch64 */

@@ -7,10 +7,13 @@
  *
  * Against scalar: the integer products are equal, float sums differ by their order, a few units in the
  * last place of the largest partial sum. */
+#define HN_NARROW
 #include "kernels/isa.h"
 #include "tensor/convert.h"
 
-#if defined HN_ISA_avx2
+#if defined HN_ISA_avx512
+#include "kernels/simd/bytes_avx512.h"
+#elif defined HN_ISA_avx2
 #include "kernels/simd/bytes_avx2.h"
 #elif defined HN_ISA_neon
 #include "kernels/simd/bytes_neon.h"

@@ -60,3 +60,15 @@ void K(dequantize_i8)(float *out, const int8_t *in, size_t n, float scale, int z
     for (; i < n; i++)
         out[i] = (float)(in[i] - zero) * scale;
 }
+
+int32_t K(dot_u8s8)(const uint8_t *a, const int8_t *b, size_t n)
+{
+    vi sum = vi_set(0);
+    size_t i = 0;
+    for (; i + 4 * VF_N <= n; i += 4 * VF_N)
+        sum = vi_dot_u8s8(sum, vi_load_bytes(a + i), vi_load_bytes(b + i));
+    int32_t all = vi_sum(sum);
+    for (; i < n; i++)
+        all += a[i] * b[i];
+    return all;
+}

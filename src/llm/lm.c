@@ -88,6 +88,7 @@ struct hn_stream {
     hn_kv *kv;
     pass pass[PASSES];
     uint64_t clock;
+    int32_t *held;               /* every token read, in order: [context] */
     int32_t *ids, *positions;    /* [CHUNK] */
     int64_t *rows;               /* [CHUNK] */
 };
@@ -95,7 +96,7 @@ struct hn_stream {
 hn_err hn_stream_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_stream **out)
 {
     hn_kv_opts kv = { .layers = m->shape.layers, .width = (size_t)m->shape.kv_heads * m->shape.head_size,
-                      .type = m->o.kv, .tokens_max = m->o.context, .state = m->shape.state };
+                      .head = m->shape.head_size, .type = m->o.kv, .tokens_max = m->o.context, .state = m->shape.state };
     if (m->shape.encoder)
         return hn_fail(cx, HN_EUNSUP, "unsupported: text from an encoder, which makes vectors; use hone embed");
     hn_stream *s = hn_calloc(cx, 1, sizeof *s);
@@ -104,10 +105,11 @@ hn_err hn_stream_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_stream **out)
     s->cx.env = cx->env;
     s->m = m;
     s->pool = pool;
+    s->held = hn_calloc(cx, m->o.context, sizeof *s->held);
     s->ids = hn_calloc(cx, CHUNK, sizeof *s->ids);
     s->positions = hn_calloc(cx, CHUNK, sizeof *s->positions);
     s->rows = hn_calloc(cx, CHUNK, sizeof *s->rows);
-    hn_err e = s->ids && s->positions && s->rows ? hn_kv_new(cx, &kv, &s->kv) : hn_nomem(cx, "a stream");
+    hn_err e = s->held && s->ids && s->positions && s->rows ? hn_kv_new(cx, &kv, &s->kv) : hn_nomem(cx, "a stream");
     if (e) {
         hn_stream_free(s);
         return e;
@@ -131,6 +133,7 @@ void hn_stream_free(hn_stream *s)
     for (int i = 0; i < PASSES; i++)
         drop(&cx, &s->pass[i]);
     hn_kv_free(s->kv);
+    hn_free(&cx, s->held);
     hn_free(&cx, s->ids);
     hn_free(&cx, s->positions);
     hn_free(&cx, s->rows);
@@ -189,6 +192,7 @@ static hn_err read_chunk(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t co
     for (size_t i = 0; i < wanted; i++)
         s->rows[i] = (int64_t)(count - wanted + i);
     HN_TRY(hn_session_run(cx, p->session));
+    memcpy(s->held + s->kv->count, ids, count * sizeof *ids);
     s->kv->count += count;
     *logits = hn_session_output(p->session, 0)->data;
     return HN_OK;
@@ -218,6 +222,7 @@ size_t hn_stream_chunk(const hn_stream *s)
 }
 
 size_t hn_stream_count(const hn_stream *s) { return s->kv->count; }
+hn_ids hn_stream_ids(const hn_stream *s) { return (hn_ids){ s->held, s->kv->count }; }
 size_t hn_stream_room(const hn_stream *s) { return s->kv->o.tokens_max - s->kv->count; }
 void hn_stream_trim(hn_stream *s, size_t count) { hn_kv_trim(s->kv, count); }
 size_t hn_stream_kv_bytes(const hn_stream *s) { return hn_kv_bytes(s->kv); }

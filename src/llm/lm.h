@@ -41,6 +41,7 @@ void hn_stream_free(hn_stream *s);                /* NULL is fine */
 hn_err hn_stream_read(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t count, bool all, float **logits);
 size_t hn_stream_chunk(const hn_stream *s);
 size_t hn_stream_count(const hn_stream *s);       /* tokens read */
+hn_ids hn_stream_ids(const hn_stream *s);         /* which, until the next read */
 size_t hn_stream_room(const hn_stream *s);        /* tokens that still fit */
 void hn_stream_trim(hn_stream *s, size_t count);  /* forgets tokens from `count` on */
 size_t hn_stream_kv_bytes(const hn_stream *s);

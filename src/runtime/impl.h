@@ -20,6 +20,7 @@ typedef enum hn_layout { HN_PLAIN, HN_CHANNELS_LAST } hn_layout;
 typedef enum hn_layout_rule {
     HN_RULE_PLAIN,       /* all operands plain */
     HN_RULE_CL,          /* operand 0 and all outputs channels-last; constants plain */
+    HN_RULE_CL_IN,       /* operand 0 channels-last, the rest and all outputs plain */
     HN_RULE_FOLLOW,      /* any, as long as all operands agree: element by element */
 } hn_layout_rule;
 
@@ -63,6 +64,7 @@ typedef struct hn_run {
 typedef struct hn_impl {
     const char *name;                     /* stable: "conv.gemm.f32" */
     hn_layout_rule rule;
+    bool spares_out;                      /* output 0 may be left out */
     unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
     bool (*accepts)(const hn_prep *p);
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */

@@ -173,7 +173,8 @@ static hn_layout layout_for(const builder *b, const hn_impl *impl, const hn_node
 {
     switch (impl->rule) {
     case HN_RULE_PLAIN:  return HN_PLAIN;
-    case HN_RULE_CL:     return HN_CHANNELS_LAST;
+    case HN_RULE_CL:
+    case HN_RULE_CL_IN:  return HN_CHANNELS_LAST;
     case HN_RULE_FOLLOW: return follow(b, n);
     }
     return HN_PLAIN;
@@ -183,16 +184,20 @@ static hn_layout layout_for(const builder *b, const hn_impl *impl, const hn_node
 static hn_layout operand_layout(const hn_impl *impl, hn_layout layout, const hn_node *n, int i)
 {
     const hn_value *v = n->in[i];
-    if (layout == HN_PLAIN || (impl->rule == HN_RULE_CL && i > 0))
+    if (layout == HN_PLAIN || (impl->rule != HN_RULE_FOLLOW && i > 0))
         return HN_PLAIN;
+    if (impl->rule == HN_RULE_CL_IN)
+        return HN_CHANNELS_LAST;
     /* Of lower rank than the result: `follow` made sure the bytes are the same either way. */
     return v->t.shape.rank == n->out[0]->t.shape.rank ? HN_CHANNELS_LAST : HN_PLAIN;
 }
 
 static const hn_impl *choose(const builder *b, hn_prep *prep)
 {
-    if (!b->o->eval_only && prep->node->out[0])       /* implementations write output 0 */
+    if (!b->o->eval_only)
         for (const hn_impl *const *i = hn_impls; *i; i++) {
+            if (!prep->node->out[0] && !(*i)->spares_out)
+                continue;
             prep->layout = layout_for(b, *i, prep->node);
             if ((*i)->accepts(prep))
                 return *i;
@@ -271,6 +276,8 @@ static hn_err add_node(builder *b, const hn_node *n)
     hn_node_outers(n, outer);
     for (size_t i = 0; i < outers; i++)          /* what bodies use has to live until the step is done */
         HN_TRY(slot_for(b, outer[i], HN_PLAIN, &in[ins + i]));
+    if (impl->rule == HN_RULE_CL_IN)
+        prep.layout = HN_PLAIN;
     if (impl->prepare)
         HN_TRY(impl->prepare(&prep));
     hn_call macs = { .cx = b->cx, .node = n, .in_count = n->in_count, .out_count = n->out_count,

@@ -102,3 +102,20 @@ KERNEL_TEST(dequantize_i8)
                 CHECK(out[i] == (float)(in[i] - settings[s].zero) * settings[s].scale);
         }
 }
+
+/* The largest bytes too, whose pairs do not fit 16 bits. */
+KERNEL_TEST(dot_u8s8)
+{
+    for (size_t n = 0; n <= 300; n++)
+        for (int most = 0; most < 3; most++) {
+            uint8_t *a = hn_guarded(n);
+            int8_t *b = hn_guarded(n);
+            int32_t want = 0;
+            for (size_t i = 0; i < n; i++) {
+                a[i] = most ? 255 : (uint8_t)hn_random();
+                b[i] = most ? (int8_t)(most == 1 ? 127 : -128) : (int8_t)hn_random();
+                want += a[i] * b[i];
+            }
+            CHECK_INT(k->dot_u8s8(a, b, n), want);
+        }
+}

@@ -41,10 +41,10 @@ VEC vb vb_lookup(const int8_t table[16], vb index)
 VEC vb vb_swap_middle(vb a) { return _mm256_permute4x64_epi64(a, 0xD8); }
 
 /* Sums of four neighbours.  w unsigned: two products of at most 127 * 127 fit 16 bits. */
-VEC vf vb_dot_u(vb w, vb x)
-{
-    return _mm256_cvtepi32_ps(_mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
-}
+#ifndef VB_DOT_U
+#define VB_DOT_U(w, x) _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1))
+#endif
+VEC vf vb_dot_u(vb w, vb x) { return _mm256_cvtepi32_ps(VB_DOT_U(w, x)); }
 /* The instruction wants one side unsigned: the sign moves over to x.  |w| may be 128. */
 VEC vf vb_dot(vb w, vb x) { return vb_dot_u(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)); }
 

@@ -82,8 +82,24 @@ VEC void vi_store(uint32_t *p, vi v) { _mm256_storeu_si256((__m256i *)p, v); }
 VEC vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 VEC vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 VEC vi vi_half(vi a) { return _mm256_srai_epi32(a, 1); }
+VEC vi vi_load_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 VEC vf vi_float(vi a) { return _mm256_cvtepi32_ps(a); }
 VEC vi vf_int(vf a) { return _mm256_cvtps_epi32(a); }
+
+/* maddubs would saturate; widened, even and odd bytes apart, nothing does. */
+VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
+{
+    vi even = _mm256_madd_epi16(_mm256_and_si256(a, _mm256_set1_epi16(255)), _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
+    vi odd = _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(b, 8));
+    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
+}
+
+VEC int32_t vi_sum(vi a)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
 
 VEC vf vf_pow2(vi k)
 {

@@ -87,8 +87,21 @@ VEC void vi_store(uint32_t *p, vi v) { vst1q_u32(p, vreinterpretq_u32_s32(v)); }
 VEC vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 VEC vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
 VEC vi vi_half(vi a) { return vshrq_n_s32(a, 1); }
+VEC vi vi_load_bytes(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
 VEC vf vi_float(vi a) { return vcvtq_f32_s32(a); }
 VEC vi vf_int(vf a) { return vcvtnq_s32_f32(a); }
+
+/* Widened: a product of an unsigned and a signed byte fits 16 bits, a sum of two does not. */
+VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
+{
+    uint8x16_t u = vreinterpretq_u8_s32(a);
+    int8x16_t s = vreinterpretq_s8_s32(b);
+    int16x8_t low = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u))), vmovl_s8(vget_low_s8(s)));
+    int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(u))), vmovl_s8(vget_high_s8(s)));
+    return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+
+VEC int32_t vi_sum(vi a) { return vaddvq_s32(a); }
 
 VEC vf vf_pow2(vi k)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vectors of one: plain C, the twin every other instruction set is checked against.
  *
- * The names below are the whole vocabulary of a kernel; vec_avx2.h and vec_neon.h have the same:
+ * The names below are the whole vocabulary of a kernel; the other vec_*.h have the same:
  *
  *     vf, vi, vm       VF_N floats, VF_N 32-bit integers, one truth per lane
  *     vf_load_n(p, n)  the first n <= VF_N lanes, zero in the rest; touches nothing past p[n - 1]
@@ -76,6 +76,17 @@ VEC vi vi_sub(vi a, vi b) { return a - b; }
 VEC vi vi_half(vi a) { return a >> 1; }                  /* towards minus infinity */
 VEC vf vi_float(vi a) { return (float)a; }
 VEC vi vf_int(vf a) { return a == a ? (vi)rintf(a) : 0; }     /* |a| < 2^31; any value for NaN */
+
+VEC vi vi_load_bytes(const void *p) { vi v; memcpy(&v, p, sizeof v); return v; }
+
+/* Each lane of a is four unsigned bytes, of b four signed: sum + their products, exact. */
+VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
+{
+    for (int i = 0; i < 4; i++)
+        sum += (int)((uint32_t)a >> 8 * i & 255) * (int8_t)((uint32_t)b >> 8 * i & 255);
+    return sum;
+}
+VEC int32_t vi_sum(vi a) { return a; }
 
 /* 2^k for -126 <= k <= 127, straight from its bits. */
 VEC vf vf_pow2(vi k)

@@ -3,8 +3,9 @@
  *
  * conv.gemm.f32       any dense or grouped convolution of one or two spatial dimensions, as a matrix
  *                     product: output pixels are rows, the window's elements k, output channels
- *                     columns.  A 1x1 window with unit stride reads its rows in place; others are
- *                     gathered a tile at a time into scratch that stays in L2.
+ *                     columns.  The product reads windows where they lie in the image.  Only where
+ *                     a window may hang over the edge, a strip of the image is first copied with its
+ *                     border of zeros, into scratch that stays in L2.
  * conv.depthwise.f32  one filter per channel: a walk along rows. */
 #include <string.h>
 
@@ -12,18 +13,20 @@
 #include "graph/window.h"
 #include "runtime/impl.h"
 
-/* Rows of a tile: as many as keep the gathered rows in a third of a 512 KiB L2. */
-#define TILE_FLOATS (40 * 1024)
-#define TILE_ROWS_MIN 12
-#define TILE_ROWS_MAX 384
+/* A strip with its border: as many lines as fill a third of a 512 KiB L2. */
+#define STRIP_FLOATS (40 * 1024)
+#define PIXELS_MIN 48                /* of a piece of work */
 
 typedef struct conv {
     size_t batch, in_h, in_w, in_c, out_h, out_w, out_c, groups;
     size_t kh, kw, stride_h, stride_w, dil_h, dil_w;
     int64_t pad_top, pad_left;
     size_t k, n;                     /* of one group's product */
-    size_t tile;                     /* output pixels per piece of work */
-    bool in_place;                   /* rows of A are pixels of the input */
+    size_t lines;                    /* output lines per piece of work */
+    bool padded;                     /* windows are read from a strip with a border */
+    size_t strip_w;                  /* pixels of a line of the strip */
+    size_t run;                      /* elements of a window that lie together, */
+    const size_t *run_at;            /* and where each such run begins */
     size_t packed_each;              /* floats of one group's packed weights */
     const float *weight, *bias;
     hn_act act;
@@ -63,7 +66,7 @@ static bool accepts_gemm(const hn_prep *p)
     return hn_op_is(p->node, "Conv") && geometry(p, &c);
 }
 
-/* OIHW of one group to [out_c][kh][kw][in_c], the order in which rows are gathered. */
+/* OIHW of one group to [out_c][kh][kw][in_c], the order of a window in the image. */
 static void reorder_weights(float *out, const float *w, const conv *c)
 {
     size_t in_c = c->in_c / c->groups, area = c->kh * c->kw;
@@ -93,6 +96,25 @@ static hn_err pack_weights(hn_prep *p, conv *c)
     return HN_OK;
 }
 
+/* Lines of the input under `lines` lines of the output. */
+static size_t lines_under(const conv *c, size_t lines) { return (lines - 1) * c->stride_h + (c->kh - 1) * c->dil_h + 1; }
+
+/* A window's elements lie together along a line, unless it skips pixels or takes some channels only. */
+static hn_err find_runs(hn_prep *p, conv *c)
+{
+    size_t each = c->in_c / c->groups, line = (c->padded ? c->strip_w : c->in_w) * c->in_c;
+    bool whole = c->groups == 1 && c->dil_w == 1;
+    size_t across = whole ? 1 : c->kw, *at = HN_NEW(p->arena, size_t, c->kh * across);
+    if (!at)
+        return hn_nomem(p->cx, "a convolution");
+    for (size_t i = 0; i < c->kh; i++)
+        for (size_t j = 0; j < across; j++)
+            at[i * across + j] = i * c->dil_h * line + j * c->dil_w * c->in_c;
+    c->run = whole ? c->kw * each : each;
+    c->run_at = at;
+    return HN_OK;
+}
+
 static hn_err prepare_gemm(hn_prep *p)
 {
     conv *c = HN_NEW(p->arena, conv, 1);
@@ -102,82 +124,83 @@ static hn_err prepare_gemm(hn_prep *p)
     c->k = c->in_c / c->groups * c->kh * c->kw;
     c->n = c->out_c / c->groups;
     c->bias = p->in_count > 2 && p->in[2] ? p->in[2]->data : NULL;
-    c->in_place = c->kh == 1 && c->kw == 1 && c->stride_h == 1 && c->stride_w == 1 && c->pad_top == 0 &&
-                  c->pad_left == 0 && c->out_h == c->in_h && c->out_w == c->in_w;
+    bool point = c->kh == 1 && c->kw == 1 && c->stride_h == 1 && c->stride_w == 1;
+    c->strip_w = (c->out_w - 1) * c->stride_w + (c->kw - 1) * c->dil_w + 1;
+    c->padded = c->pad_top > 0 || c->pad_left > 0 || c->strip_w > c->in_w || lines_under(c, c->out_h) > c->in_h;
+    if (point && !c->padded && c->out_h == c->in_h && c->out_w == c->in_w) {       /* no lines: pixels are rows */
+        c->in_h = c->out_h = c->out_h * c->out_w;
+        c->in_w = c->out_w = 1;
+    }
 
-    /* Small enough for L2, many enough that every thread gets several. */
-    size_t pixels = c->out_h * c->out_w, fit = TILE_FLOATS / hn_max(c->k, 1);
-    size_t share = hn_ceil_div(c->batch * pixels, p->threads > 1 ? p->threads * 4 : 1);
-    c->tile = hn_min(hn_max(hn_min(fit, share), TILE_ROWS_MIN), TILE_ROWS_MAX);
-    c->tile = hn_min(hn_round_up(c->tile, 6), hn_max(pixels, 1));
-    if (!c->in_place)
-        p->scratch_bytes = hn_mul(c->tile * sizeof(float), c->k);
+    /* Many enough that every thread gets several; a strip small enough for L2. */
+    size_t share = hn_ceil_div(c->batch * c->out_h, p->threads > 1 ? p->threads * 4 : 1);
+    c->lines = hn_min(hn_max(share, hn_ceil_div(PIXELS_MIN, c->out_w)), c->out_h);
+    if (c->padded) {
+        size_t line = c->strip_w * c->in_c, window = lines_under(c, 1) * line;
+        size_t fit = STRIP_FLOATS > window ? (STRIP_FLOATS - window) / (c->stride_h * line) : 0;
+        c->lines = hn_min(c->lines, hn_max(fit + 1, hn_ceil_div(PIXELS_MIN, c->out_w)));
+        p->scratch_bytes = hn_mul(lines_under(c, c->lines) * sizeof(float), line);
+    }
     p->state = c;
+    HN_TRY(find_runs(p, c));
     return pack_weights(p, c);
 }
 
-/* Row `pixel` of A: the window's elements around one output pixel, zero where it hangs over. */
-static void gather(const conv *c, const float *image, size_t group, size_t pixel, float *row)
+/* `lines` lines of an image from line `first`, which may lie above it, with zeros all around. */
+static void copy_strip(const conv *c, const float *image, int64_t first, size_t lines, float *to)
 {
-    size_t in_c = c->in_c / c->groups;
-    int64_t y0 = (int64_t)(pixel / c->out_w * c->stride_h) - c->pad_top;
-    int64_t x0 = (int64_t)(pixel % c->out_w * c->stride_w) - c->pad_left;
-    const float *from = image + group * in_c;
-
-    for (size_t i = 0; i < c->kh; i++) {
-        int64_t y = y0 + (int64_t)(i * c->dil_h);
-        float *to = row + i * c->kw * in_c;
+    size_t left = hn_min((size_t)c->pad_left, c->strip_w), wide = hn_min(c->strip_w - left, c->in_w);
+    size_t right = c->strip_w - left - wide, ch = c->in_c;
+    for (size_t i = 0; i < lines; i++, to += c->strip_w * ch) {
+        int64_t y = first + (int64_t)i;
         if (y < 0 || y >= (int64_t)c->in_h) {
-            memset(to, 0, c->kw * in_c * sizeof *to);
+            memset(to, 0, c->strip_w * ch * sizeof *to);
             continue;
         }
-        const float *line = from + (size_t)y * c->in_w * c->in_c;
-        bool inside = x0 >= 0 && x0 + (int64_t)((c->kw - 1) * c->dil_w) < (int64_t)c->in_w;
-        if (inside && c->groups == 1 && c->dil_w == 1) {        /* the window's row is one run */
-            memcpy(to, line + (size_t)x0 * in_c, c->kw * in_c * sizeof *to);
-            continue;
-        }
-        for (size_t j = 0; j < c->kw; j++, to += in_c) {
-            int64_t x = x0 + (int64_t)(j * c->dil_w);
-            if (x < 0 || x >= (int64_t)c->in_w)
-                memset(to, 0, in_c * sizeof *to);
-            else
-                memcpy(to, line + (size_t)x * c->in_c, in_c * sizeof *to);
-        }
+        memset(to, 0, left * ch * sizeof *to);
+        memcpy(to + left * ch, image + (size_t)y * c->in_w * ch, wide * ch * sizeof *to);
+        memset(to + (left + wide) * ch, 0, right * ch * sizeof *to);
     }
 }
 
-typedef struct job { const hn_run *r; const conv *c; size_t tiles; } job;
+typedef struct job { const hn_run *r; const conv *c; size_t pieces; } job;
 
-static void gemm_tile(void *arg, size_t piece, unsigned worker)
+static void some_lines(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const conv *c = j->c;
-    size_t tile = piece % j->tiles, image = piece / j->tiles % c->batch, group = piece / j->tiles / c->batch;
-    size_t pixels = c->out_h * c->out_w, first = tile * c->tile, m = hn_min(c->tile, pixels - first);
-    const float *x = (const float *)j->r->in[0]->data + image * c->in_h * c->in_w * c->in_c;
-    float *y = (float *)j->r->out[0]->data + (image * pixels + first) * c->out_c + group * c->n;
-    float *rows = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
-
-    hn_gemm_f32 g = { .m = m, .n = c->n, .k = c->k, .b = c->weight + group * c->packed_each, .c = y,
-                      .ldc = c->out_c, .bias = c->bias ? c->bias + group * c->n : NULL, .act = c->act };
-    if (c->in_place) {
-        g.a = x + first * c->in_c + group * (c->in_c / c->groups);
-        g.lda = c->in_c;
+    size_t image = piece / j->pieces, first = piece % j->pieces * c->lines, lines = hn_min(c->lines, c->out_h - first);
+    const float *a = (const float *)j->r->in[0]->data + image * c->in_h * c->in_w * c->in_c;
+    size_t line = c->in_w * c->in_c;
+    if (c->padded) {
+        float *strip = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
+        copy_strip(c, a, (int64_t)(first * c->stride_h) - c->pad_top, lines_under(c, lines), strip);
+        a = strip;
+        line = c->strip_w * c->in_c;
     } else {
-        for (size_t i = 0; i < m; i++)
-            gather(c, x, group, first + i, rows + i * c->k);
-        g.a = rows;
-        g.lda = c->k;
+        a += first * c->stride_h * line;
     }
-    j->r->k->gemm_f32(&g);
+
+    hn_gemm_f32 g = { .m = lines * c->out_w, .n = c->n, .k = c->k, .lda = c->stride_w * c->in_c, .line = c->out_w,
+                      .line_step = c->stride_h * line, .run = c->run, .run_at = c->run_at, .ldc = c->out_c, .act = c->act };
+    if (c->out_w == 1) {                 /* lines of one pixel: the lines are the rows */
+        g.lda = g.line_step;
+        g.line = 0;
+    }
+    for (size_t i = 0; i < c->groups; i++) {
+        g.a = a + i * (c->in_c / c->groups);
+        g.b = c->weight + i * c->packed_each;
+        g.bias = c->bias ? c->bias + i * c->n : NULL;
+        g.c = (float *)j->r->out[0]->data + (image * c->out_h + first) * c->out_w * c->out_c + i * c->n;
+        j->r->k->gemm_f32(&g);
+    }
 }
 
 static hn_err run_gemm(const hn_run *r)
 {
     const conv *c = r->state;
-    job j = { r, c, hn_ceil_div(c->out_h * c->out_w, c->tile) };
-    hn_parallel(r, j.tiles * c->batch * c->groups, gemm_tile, &j);
+    job j = { r, c, hn_ceil_div(c->out_h, c->lines) };
+    hn_parallel(r, j.pieces * c->batch, some_lines, &j);
     return HN_OK;
 }
 

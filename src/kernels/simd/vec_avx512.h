@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of sixteen: AVX-512 with F, BW, VL, DQ and VNNI.  vec_scalar.h says what each name means. */
+#ifndef HN_SIMD_VEC_H
+#define HN_SIMD_VEC_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/simd/inline.h"
+
+#define VF_N 16
+#define GEMM_ROWS 12         /* 12 x 2 sums, two vectors of B and one of A: 27 of 32 registers */
+#define GEMM_VECS 2
+#define GEMM_ACCS 24
+
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+VEC __mmask16 vec_first(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+VEC vf vf_set(float x) { return _mm512_set1_ps(x); }
+VEC vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+VEC void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+VEC vf vf_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(vec_first(n), p); }
+VEC void vf_store_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, vec_first(n), v); }
+
+/* VF_N half-precision numbers, and back with round half to even. */
+VEC vf vf_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+VEC void vf_store_half(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+VEC vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+VEC vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+VEC vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+VEC vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+VEC vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+VEC vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+VEC vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+VEC vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+VEC vf vf_neg(vf a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+VEC vf vf_abs(vf a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+VEC vf vf_copysign(vf size, vf sign)
+{
+    vf bit = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
+}
+VEC vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+
+VEC vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+VEC vm vf_isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+VEC vm vm_or(vm a, vm b) { return a | b; }
+VEC int vm_any(vm a) { return a != 0; }
+VEC vf vf_sel(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+
+/* Halves onto each other: lanes 0 + 8, then + (4 + 12), + (2 + ...), then the odd ones. */
+VEC float vf_sum(vf a)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+VEC float vf_top(vf a)
+{
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+VEC vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
+VEC vi vi_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+VEC void vi_store(uint32_t *p, vi v) { _mm512_storeu_si512(p, v); }
+VEC vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+VEC vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+VEC vi vi_half(vi a) { return _mm512_srai_epi32(a, 1); }
+VEC vi vi_load_bytes(const void *p) { return _mm512_loadu_si512(p); }
+VEC vf vi_float(vi a) { return _mm512_cvtepi32_ps(a); }
+VEC vi vf_int(vf a) { return _mm512_cvtps_epi32(a); }
+VEC vi vi_dot_u8s8(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
+VEC int32_t vi_sum(vi a) { return _mm512_reduce_add_epi32(a); }
+
+VEC vf vf_pow2(vi k)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(k, _mm512_set1_epi32(127)), 23));
+}
+
+VEC vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+VEC vi vi_load_i8(const int8_t *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+VEC void vi_store_8(uint8_t *p, vi v) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(v)); }
+
+/* Within quarters first, as the instructions have it: pairs of rows, pairs of pairs; then the quarters
+ * of four vectors change places, twice. */
+VEC void vi_transpose(vi r[VF_N])
+{
+    vi t[VF_N], u[VF_N];
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        t[2 * i]     = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < VF_N; i += 4) {
+        u[i]     = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        t[i]      = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);          /* quarters 0 and 2 of each */
+        t[i + 4]  = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xDD);          /* 1 and 3 */
+        t[i + 8]  = _mm512_shuffle_i32x4(u[i + 8], u[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(u[i + 8], u[i + 12], 0xDD);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        r[i]      = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        r[i + 8]  = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+        r[i + 4]  = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+    }
+}
+
+#endif
