@@ -46,6 +46,14 @@ void hn_file_close(hn_file *f)
     *f = (hn_file){ 0 };
 }
 
+void hn_file_release(const void *data, size_t len)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    uintptr_t size = page > 0 ? (uintptr_t)page : 4096, from = (uintptr_t)data / size * size, to = ((uintptr_t)data + len) / size * size;
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static bool write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -60,24 +68,59 @@ static bool write_all(int fd, const char *data, size_t len)
     return true;
 }
 
-hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
+hn_err hn_file_out_open(hn_ctx *cx, const char *path, hn_file_out *f)
 {
-    char temp[4096];
-    int n = snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temp)
+    int n = snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof f->temp)
         return hn_fail(cx, HN_EARG, "%s: path is too long", path);
-
-    int fd = mkostemp(temp, O_CLOEXEC);
-    if (fd < 0)
+    f->fd = mkostemp(f->temp, O_CLOEXEC);
+    if (f->fd < 0)
         return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    bool ok = write_all(fd, data, len) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    ok = ok && rename(temp, path) == 0;
+    f->path = path;
+    f->len = 0;
+    f->open = true;
+    return HN_OK;
+}
+
+void hn_file_out_drop(hn_file_out *f)
+{
+    if (!f->open)
+        return;
+    close(f->fd);
+    unlink(f->temp);
+    f->open = false;
+}
+
+hn_err hn_file_out_add(hn_ctx *cx, hn_file_out *f, const void *data, size_t len)
+{
+    if (!write_all(f->fd, data, len))
+        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", f->path, strerror(errno));
+    f->len += len;
+    return HN_OK;
+}
+
+hn_err hn_file_out_finish(hn_ctx *cx, hn_file_out *f)
+{
+    bool ok = fchmod(f->fd, 0644) == 0 && fsync(f->fd) == 0;
+    ok = close(f->fd) == 0 && ok;
+    ok = ok && rename(f->temp, f->path) == 0;
+    f->open = false;
     if (ok)
         return HN_OK;
     int why = errno;
-    unlink(temp);
-    return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(why));
+    unlink(f->temp);
+    return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", f->path, strerror(why));
+}
+
+hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
+{
+    hn_file_out f = { 0 };
+    HN_TRY(hn_file_out_open(cx, path, &f));
+    hn_err e = hn_file_out_add(cx, &f, data, len);
+    if (!e)
+        return hn_file_out_finish(cx, &f);
+    hn_file_out_drop(&f);
+    return e;
 }
 
 bool hn_path_stays_inside(const char *path, size_t len)

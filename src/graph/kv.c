@@ -19,7 +19,8 @@ hn_err hn_kv_new(hn_ctx *cx, const hn_kv_opts *o, hn_kv **out)
     kv->row_size = row;
     kv->page_size = hn_mul(hn_mul(2 * HN_KV_PAGE, o->layers), row);
     kv->page = hn_calloc(cx, hn_ceil_div(o->tokens_max, HN_KV_PAGE) + 1, sizeof *kv->page);
-    if (!kv->page || kv->page_size == SIZE_MAX) {
+    kv->state = hn_calloc(cx, o->state + 1, sizeof *kv->state);
+    if (!kv->page || !kv->state || kv->page_size == SIZE_MAX) {
         hn_kv_free(kv);
         return hn_nomem(cx, "a key-value cache");
     }
@@ -35,6 +36,7 @@ void hn_kv_free(hn_kv *kv)
         hn_free_aligned(&kv->cx, kv->page[i]);
     hn_ctx cx = kv->cx;
     hn_free(&cx, kv->page);
+    hn_free(&cx, kv->state);
     hn_free(&cx, kv);
 }
 
@@ -59,7 +61,7 @@ void hn_kv_trim(hn_kv *kv, size_t count)
         kv->count = count;
 }
 
-size_t hn_kv_bytes(const hn_kv *kv) { return kv->pages * kv->page_size; }
+size_t hn_kv_bytes(const hn_kv *kv) { return kv->pages * kv->page_size + kv->o.state * sizeof *kv->state; }
 
 void hn_kv_put(hn_kv *kv, size_t layer, int values, size_t token, const float *row)
 {

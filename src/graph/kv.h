@@ -20,6 +20,7 @@ typedef struct hn_kv_opts {
     size_t head;                /* of one head; blocks of the type must not cross heads.  0: not checked */
     hn_qtype type;              /* HN_QT_F32, HN_QT_F16, HN_QT_Q8_0 or HN_QT_Q4_0 */
     size_t tokens_max;
+    size_t state;               /* floats kept by layers that remember otherwise; see ops/state.c */
 } hn_kv_opts;
 
 typedef struct hn_kv {
@@ -29,6 +30,7 @@ typedef struct hn_kv {
     size_t page_size;
     char **page; size_t pages;  /* taken so far */
     size_t count;               /* tokens in it */
+    float *state;               /* [o.state] */
 } hn_kv;
 
 hn_err hn_kv_new(hn_ctx *cx, const hn_kv_opts *o, hn_kv **out);

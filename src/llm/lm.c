@@ -96,7 +96,9 @@ struct hn_stream {
 hn_err hn_stream_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_stream **out)
 {
     hn_kv_opts kv = { .layers = m->shape.layers, .width = (size_t)m->shape.kv_heads * m->shape.head_size,
-                      .head = m->shape.head_size, .type = m->o.kv, .tokens_max = m->o.context };
+                      .head = m->shape.head_size, .type = m->o.kv, .tokens_max = m->o.context, .state = m->shape.state };
+    if (m->shape.encoder)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: text from an encoder, which makes vectors; use hone embed");
     hn_stream *s = hn_calloc(cx, 1, sizeof *s);
     if (!s)
         return hn_nomem(cx, "a stream");

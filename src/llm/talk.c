@@ -114,6 +114,8 @@ static size_t common(const hn_talk *t, hn_ids prompt)
     size_t n = 0;
     while (n < held.count && n + 1 < prompt.count && held.id[n] == prompt.id[n])
         n++;
+    if (t->m->shape.state && n < hn_stream_count(t->stream))
+        n = 0;                                   /* a state cannot be taken back: it begins anew */
     return n;
 }
 

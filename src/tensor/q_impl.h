@@ -17,6 +17,14 @@
 #include "tensor/qtypes.def"
 #undef QTYPE
 
+/* Types whose codes can heed what columns are worth; the others encode as without. */
+#define HN_Q_WEIGHED(X)                                                                             \
+    X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q5_0, q5_0) X(Q5_1, q5_1) X(Q2_K, q2_k) X(Q3_K, q3_k) X(Q4_K, q4_k) \
+    X(Q5_K, q5_k) X(Q6_K, q6_k) X(IQ4_NL, iq4_nl) X(IQ4_XS, iq4_xs)
+#define X(id, fn) void hn_q_weigh_##fn(const float *src, const float *importance, uint8_t *dst, size_t blocks);
+HN_Q_WEIGHED(X)
+#undef X
+
 static inline unsigned hn_q_get16(const uint8_t *p) { return p[0] | (unsigned)p[1] << 8; }
 static inline uint32_t hn_q_get32(const uint8_t *p)
 {

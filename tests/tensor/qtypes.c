@@ -75,6 +75,36 @@ TEST(encoders_write_the_reference_bytes)
     }
 }
 
+/* The same with an importance of the columns, rows of 512. */
+static const struct { hn_qtype type; uint64_t hash; } weighted[] = {
+    { HN_QT_Q4_0,   0xe24e8b20681f7391 }, { HN_QT_Q4_1, 0xece9ccbc6e65ebe7 }, { HN_QT_Q5_0, 0xa9a414a488f9b892 },
+    { HN_QT_Q5_1,   0x924066e5224c9574 }, { HN_QT_Q2_K, 0xbd7702b4f40e6b5a }, { HN_QT_Q3_K, 0x56a89aeb89b5a947 },
+    { HN_QT_Q4_K,   0xff8ae74ab8f89602 }, { HN_QT_Q5_K, 0x3060619cdbbe5abb }, { HN_QT_Q6_K, 0x8b4106f8af638f3c },
+    { HN_QT_IQ4_NL, 0xb82c651913579b4f }, { HN_QT_IQ4_XS, 0x3aee0f1a3e8d2dd3 },
+    { HN_QT_Q8_0,   0xdbe741de7922cffb }, { HN_QT_TQ1_0, 0xafacde820bc252d8 },        /* these do not heed it */
+};
+
+TEST(encoders_that_know_what_columns_are_worth_write_the_reference_bytes)
+{
+    enum { ROW = 512 };
+    static float x[COUNT], w[ROW];
+    static uint8_t bytes[COUNT * 4];
+    uint32_t s = 7;
+    make_x(x);
+    for (int i = 0; i < ROW; i++) {
+        s = s * 1664525u + 1013904223u;
+        w[i] = 1 + (float)(s >> 16 & 255) / 16;
+    }
+    for (size_t i = 0; i < sizeof weighted / sizeof weighted[0]; i++) {
+        hn_qtype t = weighted[i].type;
+        for (size_t row = 0; row < COUNT / ROW; row++)
+            hn_q_encode_row(t, x + row * ROW, w, bytes + row * hn_q_bytes(t, ROW), ROW);
+        if (fnv(bytes, hn_q_bytes(t, COUNT)) != weighted[i].hash)
+            fail_msg("%s: hash %016llx", hn_qtype_get(t)->name, (unsigned long long)fnv(bytes, hn_q_bytes(t, COUNT)));
+        CHECK(hn_q_heeds_importance(t) == (t != HN_QT_Q8_0 && t != HN_QT_TQ1_0));
+    }
+}
+
 TEST(what_was_decoded_encodes_to_the_same_values)
 {
     static const hn_qtype stable[] = { HN_QT_Q4_0, HN_QT_Q5_0, HN_QT_Q8_0, HN_QT_MXFP4, HN_QT_F16, HN_QT_BF16,
