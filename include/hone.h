@@ -292,6 +292,22 @@ HONE_API void hone_stream_free(hone_stream *stream);              /* NULL is fin
 /* Another way to pick from now on, begun with its seed.  On failure the old one stays. */
 HONE_API hone_status hone_stream_sampling(hone_stream *stream, const hone_sampling *how, hone_error *err);
 
+/* ---- Adapters: LoRA files that change what a model says --------------------------------- */
+
+typedef struct hone_adapter hone_adapter;         /* read-only, for any number of streams on its model */
+
+HONE_API hone_status hone_adapter_open(hone_lm *lm, const char *path, hone_adapter **out, hone_error *err);
+/* After the streams that use it have others or are freed, before its model closes.  NULL is fine. */
+HONE_API void hone_adapter_close(hone_adapter *adapter);
+
+typedef struct hone_adapter_use { const hone_adapter *adapter; float scale; } hone_adapter_use;
+
+/* All of these at once from now on; count 0: none.  Other ones than before make the stream forget what it read.
+ * On failure it keeps what it had. */
+HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count, hone_error *err);
+
+/* ---- Answers --------------------------------------------------------------------------- */
+
 typedef enum hone_on_full { HONE_FULL_STOP = 0, HONE_FULL_SHIFT } hone_on_full;
 
 typedef struct hone_answer_opts {

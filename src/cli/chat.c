@@ -290,7 +290,7 @@ static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "one turn: answer this and stop", NULL, 0, 0 },
     { "system", 0, HN_OPT_TEXT, "TEXT", "an instruction ahead of the conversation", NULL, 0, 0 },
     { "tools", 0, HN_OPT_FILE, "FILE", "tools offered to the model: a JSON list; calls it makes are printed", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_chat = {

@@ -96,7 +96,7 @@ static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "what to go on from (default: standard input)", NULL, 0, 0 },
     { "file", 'f', HN_OPT_FILE, "FILE", "read the prompt from there", NULL, 0, 0 },
     { "no-echo", 0, HN_OPT_FLAG, NULL, "print the answer without the prompt", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_generate = {

@@ -10,6 +10,9 @@
     { "context", 'c', HN_OPT_INT, "N", "tokens the model may look back on (default: its own, at most 4096)", NULL, 1, 16777216 }, \
     { "kv", 0, HN_OPT_CHOICE, "TYPE", "how keys and values are kept (default f16)", "f32 f16 q8_0 q4_0", 0, 0 }
 
+#define HN_LM_ADAPTER_OPTS                                                                                       \
+    { "lora", 0, HN_OPT_TEXT, "FILE[=SCALE]", "a LoRA adapter, as strong as SCALE (default 1); more than one may be given", NULL, 0, 0 }
+
 #define HN_LM_SAMPLE_OPTS                                                                                        \
     { "tokens", 'n', HN_OPT_INT, "N", "longest answer in tokens (default 256)", NULL, 0, 16777216 },            \
     { "temperature", 'T', HN_OPT_REAL, "X", "0 is greedy (default 0.8)", NULL, 0, 100 },                         \
@@ -40,6 +43,7 @@ typedef struct hn_lm_job {
     hn_arena *memory;
     hn_grammar *grammar;         /* of --grammar or --json-schema */
     hn_vocab *vocab;
+    hn_lora *lora; hn_lora_use *lora_use; size_t lora_count;
 } hn_lm_job;
 
 /* path NULL: the model the program carries.  Close in either case. */

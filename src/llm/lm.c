@@ -27,7 +27,7 @@ static hn_err understand(hn_ctx *cx, hn_lm *m)
         m->o.context = context && context < CONTEXT_DEFAULT_MAX ? context : CONTEXT_DEFAULT_MAX;
     if (m->o.kv == HN_QT_NONE)
         m->o.kv = HN_QT_F16;
-    HN_TRY(hn_lm_build(cx, m->file, m->o.context, &m->graph, &m->shape));
+    HN_TRY(hn_lm_build(cx, m->file, m->o.context, NULL, 0, &m->graph, &m->shape));
     if (!hn_gguf_value_find(m->file, "tokenizer.ggml.model"))
         return HN_OK;
     HN_TRY(hn_tok_from_gguf(cx, m->file, &m->tok));
@@ -86,6 +86,8 @@ struct hn_stream {
     const hn_lm *m;
     hn_pool *pool;
     hn_kv *kv;
+    hn_graph *own;               /* the model's graph with adapters in it; NULL: the model's as it is */
+    hn_lora_use *lora; size_t lora_count;
     pass pass[PASSES];
     uint64_t clock;
     int32_t *held;               /* every token read, in order: [context] */
@@ -133,11 +135,51 @@ void hn_stream_free(hn_stream *s)
     for (int i = 0; i < PASSES; i++)
         drop(&cx, &s->pass[i]);
     hn_kv_free(s->kv);
+    hn_graph_free(s->own);
+    hn_free(&cx, s->lora);
     hn_free(&cx, s->held);
     hn_free(&cx, s->ids);
     hn_free(&cx, s->positions);
     hn_free(&cx, s->rows);
     hn_free(&cx, s);
+}
+
+static bool same_adapters(const hn_stream *s, const hn_lora_use *lora, size_t count)
+{
+    if (s->lora_count != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (s->lora[i].lora != lora[i].lora || s->lora[i].scale != lora[i].scale)
+            return false;
+    return true;
+}
+
+/* A graph is nodes and views of weights in their files: a few hundred kilobytes and a millisecond or two. */
+hn_err hn_stream_adapt(hn_ctx *cx, hn_stream *s, const hn_lora_use *lora, size_t count)
+{
+    hn_graph *graph = NULL;
+    hn_lm_shape shape;
+    if (same_adapters(s, lora, count))
+        return HN_OK;
+    hn_lora_use *copy = hn_calloc(cx, count + 1, sizeof *copy);
+    if (!copy)
+        return hn_nomem(cx, "adapters");
+    for (size_t i = 0; i < count; i++)
+        copy[i] = lora[i];
+    hn_err e = count ? hn_lm_build(cx, s->m->file, s->m->o.context, copy, count, &graph, &shape) : HN_OK;
+    if (e) {
+        hn_free(cx, copy);
+        return e;
+    }
+    for (int i = 0; i < PASSES; i++)
+        drop(cx, &s->pass[i]);
+    hn_graph_free(s->own);
+    hn_free(cx, s->lora);
+    s->own = graph;
+    s->lora = copy;
+    s->lora_count = count;
+    hn_kv_trim(s->kv, 0);
+    return HN_OK;
 }
 
 static hn_err make_pass(hn_ctx *cx, hn_stream *s, pass *p, size_t rows, size_t wanted)
@@ -146,7 +188,7 @@ static hn_err make_pass(hn_ctx *cx, hn_stream *s, pass *p, size_t rows, size_t w
     hn_plan_opts o = { .kernels = s->m->o.kernels, .threads = hn_pool_threads(s->pool), .in_shape = shape,
                        .eval_only = s->m->o.eval };
     drop(cx, p);
-    HN_TRY(hn_plan_new(cx, s->m->graph, &o, &p->plan));
+    HN_TRY(hn_plan_new(cx, s->own ? s->own : s->m->graph, &o, &p->plan));
     hn_err e = hn_session_new(cx, p->plan, s->pool, &p->session);
     if (e) {
         drop(cx, p);

@@ -35,6 +35,10 @@ typedef struct hn_stream hn_stream;
 hn_err hn_stream_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_stream **out);
 void hn_stream_free(hn_stream *s);                /* NULL is fine */
 
+/* Adapters from now on, borrowed until others come; none with count 0.  Other ones than before make the
+ * stream forget what it read.  On failure all stays. */
+hn_err hn_stream_adapt(hn_ctx *cx, hn_stream *s, const hn_lora_use *lora, size_t count);
+
 /* Reads `count` tokens after those already read.  *logits: of the last one, [vocab], or of all of them,
  * [count, vocab], when `all`; until the next call.  HN_ELIMIT, with nothing read, when they do not fit.
  * `all` is for at most hn_stream_chunk() tokens a call. */

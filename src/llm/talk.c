@@ -29,9 +29,13 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     hn_err e = hn_stop_new(cx, o->stop, o->stop_count, &stop);
     if (!e && o->grammar)
         e = hn_match_new(cx, o->grammar, o->vocab, &match);
+    size_t held = hn_stream_count(t->stream);
+    if (!e)
+        e = hn_stream_adapt(cx, t->stream, o->lora, o->lora_count);
     if (e) {
         hn_sampler_free(sampler);
         hn_stop_free(stop);
+        hn_match_free(match);
         return e;
     }
     hn_sampler_free(t->sampler);
@@ -44,6 +48,9 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     t->o.stop = NULL;                    /* copied: the caller's lists may go */
     t->o.sample.bias = NULL;
     t->o.sample.dry_break = NULL;
+    t->o.lora = NULL;
+    if (hn_stream_count(t->stream) != held)
+        t->logits = NULL;
     return HN_OK;
 }
 

@@ -22,6 +22,7 @@ typedef struct hn_talk_opts {
     bool special;                    /* control tokens are shown: what tool calls are read from */
     const hn_grammar *grammar;       /* the answer's; NULL: none.  Borrowed, with its vocabulary, until other options come */
     const hn_vocab *vocab;
+    const hn_lora_use *lora; size_t lora_count;      /* adapters; other ones make the stream forget */
 } hn_talk_opts;
 
 typedef enum hn_end { HN_END_NONE, HN_END_TOKEN, HN_END_STOP, HN_END_LENGTH, HN_END_FULL, HN_END_CALLER } hn_end;

@@ -272,6 +272,31 @@ TEST(an_answer_keeps_to_its_grammar)
     close_teller(&t);
 }
 
+TEST(a_stream_takes_adapters)
+{
+    teller t = open_teller(1, 0);
+    hone_adapter *a = NULL;
+    hone_stream *s = stream_of(&t, NULL), *other = stream_of(&t, NULL);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 12, .ignore_end = true };
+    said plain = { 0 }, changed = { 0 }, again = { 0 }, beside = { 0 };
+    DONE(hone_adapter_open(t.lm, "fuzz/seeds/lora/pair", &a, &t.err), t.err);
+    answer(&t, s, "Once upon a time", &o, &plain);
+    DONE(hone_stream_adapt(s, &(hone_adapter_use){ a, 40 }, 1, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", &o, &changed);
+    CHECK(strcmp(plain.text, changed.text) != 0 && told.reused_tokens == 0);
+    told = answer(&t, s, "Once upon a time", &o, &again);
+    CHECK(told.reused_tokens > 0);
+    CHECK_TEXT(again.text, changed.text);
+    answer(&t, other, "Once upon a time", &o, &beside);
+    CHECK_TEXT(beside.text, plain.text);
+    hone_adapter *none = NULL;
+    CHECK_INT(hone_adapter_open(t.lm, MODEL, &none, &t.err), HONE_ERROR_FORMAT);
+    hone_stream_free(s);
+    hone_stream_free(other);
+    hone_adapter_close(a);
+    close_teller(&t);
+}
+
 /* ---- Errors ------------------------------------------------------------------------------------ */
 
 TEST(wrong_calls_are_refused_with_words)
