@@ -228,4 +228,24 @@ hone_status hone_stream_text(hone_stream *s, int32_t id, const char **text, size
 size_t hone_stream_count(const hone_stream *s) { return hn_stream_count(hn_talk_stream(s->talk)); }
 size_t hone_stream_room(const hone_stream *s) { return hn_stream_room(hn_talk_stream(s->talk)); }
 size_t hone_stream_bytes(const hone_stream *s) { return hn_stream_kv_bytes(hn_talk_stream(s->talk)); }
-void hone_stream_trim(hone_stream *s, size_t count) { hn_talk_trim(s->talk, count); }
+size_t hone_stream_trim(hone_stream *s, size_t count) { return hn_talk_trim(s->talk, count); }
+
+/* ---- What was read, elsewhere ------------------------------------------------------------------ */
+
+hone_status hone_stream_share(hone_stream *s, const hone_stream *from, size_t count, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_talk_share(&cx, s->talk, from->talk, count), &cx);
+}
+
+hone_status hone_stream_save(const hone_stream *s, const char *path, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_stream_save(&cx, hn_talk_stream(s->talk), path), &cx);
+}
+
+hone_status hone_stream_load(hone_stream *s, const char *path, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_talk_load(&cx, s->talk, path), &cx);
+}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/num.h"
@@ -164,6 +165,18 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
         .lora = j->lora_use, .lora_count = j->lora_count,
     };
     return read_bias(j, &out->sample);
+}
+
+hn_err hn_lm_job_recall(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path && access(path, F_OK) == 0 ? hn_talk_load(&j->c->cx, t, path) : HN_OK;
+}
+
+hn_err hn_lm_job_remember(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path ? hn_stream_save(&j->c->cx, hn_talk_stream(t), path) : HN_OK;
 }
 
 static hn_err read_stdin(hn_lm_job *j, hn_text *out)

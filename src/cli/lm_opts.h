@@ -32,6 +32,7 @@
     { "on-full", 0, HN_OPT_CHOICE, "HOW", "when the context is full: stop, or forget the older half", "stop shift", 0, 0 }, \
     { "grammar", 0, HN_OPT_FILE, "FILE", "only what this GBNF grammar allows", NULL, 0, 0 },                     \
     { "json-schema", 0, HN_OPT_FILE, "FILE", "only JSON that fits this schema", NULL, 0, 0 },                    \
+    { "cache", 0, HN_OPT_FILE, "FILE", "what the model has read: taken from there if it is there, and left there", NULL, 0, 0 }, \
     { "ignore-end", 0, HN_OPT_FLAG, NULL, "go on when the model says that it is done", NULL, 0, 0 }
 
 typedef struct hn_lm_job {
@@ -52,6 +53,10 @@ void hn_lm_job_close(hn_lm_job *j);
 
 /* The command's sampling options; lists live in the job's arena. */
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out);
+
+/* --cache: before and after talking. */
+hn_err hn_lm_job_recall(hn_lm_job *j, hn_talk *t);
+hn_err hn_lm_job_remember(hn_lm_job *j, hn_talk *t);
 
 /* -p TEXT, -f FILE, or standard input. */
 hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out);

@@ -53,7 +53,11 @@ hn_err hn_talk_read(hn_ctx *cx, hn_talk *t, const int32_t *ids, size_t count, fl
 hn_err hn_talk_pick(hn_ctx *cx, hn_talk *t, hn_sampled *out);       /* from what the last read gave */
 /* The whole characters that a token completes; until the next call. */
 hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out);
-void hn_talk_trim(hn_talk *t, size_t count);       /* forgets tokens from `count` on, and half characters */
+size_t hn_talk_trim(hn_talk *t, size_t count);     /* as hn_stream_trim; half characters go too */
+
+/* As hn_stream_share and hn_stream_load: what is said next goes on from there. */
+hn_err hn_talk_share(hn_ctx *cx, hn_talk *t, hn_talk *from, size_t count);
+hn_err hn_talk_load(hn_ctx *cx, hn_talk *t, const char *path);
 
 hn_stream *hn_talk_stream(hn_talk *t);
 
