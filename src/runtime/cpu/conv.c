@@ -27,6 +27,7 @@ typedef struct conv {
     size_t strip_w;                  /* pixels of a line of the strip */
     size_t run;                      /* elements of a window that lie together, */
     const size_t *run_at;            /* and where each such run begins */
+    int add;                         /* the input that is added to the result, 0: none */
     size_t packed_each;              /* floats of one group's packed weights */
     const float *weight, *bias;
     hn_act act;
@@ -191,7 +192,10 @@ static void some_lines(void *arg, size_t piece, unsigned worker)
         g.a = a + i * (c->in_c / c->groups);
         g.b = c->weight + i * c->packed_each;
         g.bias = c->bias ? c->bias + i * c->n : NULL;
-        g.c = (float *)j->r->out[0]->data + (image * c->out_h + first) * c->out_w * c->out_c + i * c->n;
+        size_t at = (image * c->out_h + first) * c->out_w * c->out_c + i * c->n;
+        g.c = (float *)j->r->out[0]->data + at;
+        g.add = c->add ? (const float *)j->r->in[c->add]->data + at : NULL;
+        g.ld_add = c->out_c;
         j->r->k->gemm_f32(&g);
     }
 }
@@ -204,9 +208,19 @@ static hn_err run_gemm(const hn_run *r)
     return HN_OK;
 }
 
+static hn_absorb absorb_gemm(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act)
+{
+    conv *c = state;
+    if (c->add || !hn_shape_equal(&summand->shape, &sum->shape))
+        return HN_ABSORB_NO;
+    c->add = i;
+    c->act = act;
+    return HN_ABSORB_OPERAND;
+}
+
 const hn_impl hn_impl_conv_gemm = {
     .name = "conv.gemm.f32", .rule = HN_RULE_CL,
-    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm,
+    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm,
 };
 
 /* ---- One filter per channel --------------------------------------------------------------- */
