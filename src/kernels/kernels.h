@@ -74,6 +74,16 @@ typedef struct hn_window_f32 {
     int count_pad;                      /* average: padding counts as elements */
 } hn_window_f32;
 
+/* A tile of a convolution by F(4x4, 3x3), back to pixels. */
+typedef struct hn_winograd_out {
+    const float *in; size_t step;       /* 36 rows of channels, so far apart */
+    float *out; size_t line;            /* pixels follow each other, lines are `line` floats apart */
+    size_t rows, cols, channels;        /* rows and cols: 1 to 4 */
+    const float *bias;                  /* [channels], or NULL */
+    const float *add;                   /* laid out as out, or NULL */
+    hn_act act;
+} hn_winograd_out;
+
 typedef struct hn_kernels {
     const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
 #define KERNEL(type, name, args) type (*name) args;

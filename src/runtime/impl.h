@@ -61,6 +61,10 @@ typedef struct hn_run {
     hn_arena *text;                       /* bytes of strings it makes: until the next run */
 } hn_run;
 
+/* What became of a summand offered to a step that is already there: its result plus the summand, then
+ * an activation, in the place of two steps. */
+typedef enum hn_absorb { HN_ABSORB_NO, HN_ABSORB_OPERAND /* read as one more input */, HN_ABSORB_KEPT } hn_absorb;
+
 typedef struct hn_impl {
     const char *name;                     /* stable: "conv.gemm.f32" */
     hn_layout_rule rule;
@@ -69,6 +73,8 @@ typedef struct hn_impl {
     bool (*accepts)(const hn_prep *p);
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */
     hn_err (*run)(const hn_run *r);
+    /* NULL, or: takes on a summand, which as an operand will be input `i`.  sum: what the step then makes. */
+    hn_absorb (*absorb)(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act);
 } hn_impl;
 
 extern const hn_impl *const hn_impls[];   /* in order of preference; ends with NULL */
