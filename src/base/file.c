@@ -46,6 +46,14 @@ void hn_file_close(hn_file *f)
     *f = (hn_file){ 0 };
 }
 
+void hn_file_forget(const void *data, size_t len)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)data + len) / page * page;
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static bool write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {

@@ -14,6 +14,10 @@ typedef struct hn_file {
 hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out);
 void hn_file_close(hn_file *f);      /* safe on a zeroed hn_file */
 
+/* Gives back the memory of whole pages of a mapped file that lie in [data, data + len); they come back from
+ * the page cache if they are touched again. */
+void hn_file_forget(const void *data, size_t len);
+
 /* Writes beside `path`, syncs, renames: readers see the old file or the new one. */
 hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len);
 
