@@ -58,7 +58,7 @@ typedef struct hn_attend_page {
 } hn_attend_page;
 
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "amx", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL

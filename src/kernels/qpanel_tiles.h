@@ -8,8 +8,8 @@
 #ifndef HN_KERNELS_QPANEL_TILES_H
 #define HN_KERNELS_QPANEL_TILES_H
 
-/* Fewer columns than these are quicker without. */
-enum { MANY = 8, SUMS = 4 };
+/* Fewer columns go without tiles. */
+enum { MANY = HN_QX_COLS, SUMS = 4 };
 
 typedef struct tile_shapes {
     uint8_t palette, start_row, zero[14];
@@ -44,7 +44,7 @@ VEC room room_of(const form *f, const hn_panels *p, size_t panel)
 {
     size_t runs = p->x->blocks, halves = f->how & HALVES ? 2 : 1, small = f->how & SMALL ? runs * halves * 16 : 0;
     size_t blocks = runs / (size_t)f->parts * 16;
-    char *at = (char *)p->room + panel * hn_panel_room_size(runs);
+    char *at = (char *)p->room + panel * hn_panel_room(p->k);
     room r = { .codes = (int8_t *)at };
     r.s = (float *)(void *)(at + runs * 512);
     r.m = r.s + small;
@@ -109,30 +109,38 @@ typedef struct buffers { _Alignas(64) int32_t sum[SUMS][16 * 16]; } buffers;
 
 VEC vf line(const int32_t *sum, int c) { return vi_float(vi_load((const uint32_t *)(const void *)(sum + 16 * c))); }
 
-/* Types without small scales: every run is a block. */
+/* n runs from run i on, of a type whose runs are blocks. */
+VEC void add_runs(const hn_panels *p, const room *r, size_t i, size_t at, int n, vf all[16])
+{
+    buffers b;
+    UNROLL
+    for (int j = 0; j < n; j++)
+        tile_run(j, r->codes + (i + (size_t)j) * 512, p->x->q + (at + (i + (size_t)j) * 16) * HN_QX_BLOCK, b.sum[j]);
+    UNROLL
+    for (int j = 0; j < n; j++) {
+        const float *scale = p->x->scale + at + (i + (size_t)j) * 16;
+        vf d = vf_load(r->d + (i + (size_t)j) * 16);
+        UNROLL
+        for (int c = 0; c < 16; c++)
+            all[c] = vf_fma(line(b.sum[j], c), vf_mul(d, vf_set(scale[c])), all[c]);
+    }
+}
+
+/* Types without small scales. */
 VEC void blocks_of_32(const form *f, const hn_panels *p, const room *r, size_t at, vf all[16], vf low[16])
 {
     const hn_qx *x = p->x;
-    buffers b;
-    for (size_t i = 0; i < x->blocks; i += SUMS) {
-        size_t n = x->blocks - i < SUMS ? x->blocks - i : SUMS;
-        for (size_t j = 0; j < n; j++)
-            tile_run((int)j, r->codes + (i + j) * 512, x->q + (at + (i + j) * 16) * HN_QX_BLOCK, b.sum[j]);
-        for (size_t j = 0; j < n; j++) {
-            const float *scale = x->scale + at + (i + j) * 16;
-            vf d = vf_load(r->d + (i + j) * 16);
-            UNROLL
-            for (int c = 0; c < 16; c++)
-                all[c] = vf_fma(line(b.sum[j], c), vf_mul(d, vf_set(scale[c])), all[c]);
-        }
+    size_t i = 0;
+    for (; i + SUMS <= x->blocks; i += SUMS)
+        add_runs(p, r, i, at, SUMS, all);
+    for (; i < x->blocks; i++)
+        add_runs(p, r, i, at, 1, all);
+    for (i = 0; i < x->blocks && f->how & MINIMA; i++) {
+        vf m = vf_load(r->min + i * 16);
+        UNROLL
+        for (int c = 0; c < 16; c++)
+            low[c] = vf_fma(m, vf_set(x->sum[at + i * 16 + (size_t)c]), low[c]);
     }
-    if (f->how & MINIMA)
-        for (size_t i = 0; i < x->blocks; i++) {
-            vf m = vf_load(r->min + i * 16);
-            UNROLL
-            for (int c = 0; c < 16; c++)
-                low[c] = vf_fma(m, vf_set(x->sum[at + i * 16 + (size_t)c]), low[c]);
-        }
 }
 
 /* The sums of one block's runs, each times its small scale. */
@@ -217,9 +225,11 @@ VEC void group(const form *f, const hn_panels *p, const room *r, size_t panel, s
         blocks_of_256(f, p, r, at, all, low);
     else
         blocks_of_32(f, p, r, at, all, low);
-    for (size_t c = 0; c < cols; c++) {
+    UNROLL
+    for (int c = 0; c < 16; c++) {
         sums s = { .all = all[c], .low = low[c] };
-        vf_put(p->out + (col + c) * p->ld_out + panel * 16, total(f, &s), rows);
+        if ((size_t)c < cols)
+            vf_put(p->out + (col + (size_t)c) * p->ld_out + panel * 16, total(f, &s), rows);
     }
 }
 

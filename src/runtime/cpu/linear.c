@@ -77,7 +77,7 @@ static hn_err pack(hn_prep *p, linear *l)
     size_t share = hn_ceil_div(l->panel_count, (size_t)p->threads * 4);
     l->piece = l->rows > 1 ? hn_min(4, share) : share;
     l->x_size = hn_round_up(hn_qx_bytes(l->rows, l->k), 64);
-    l->room = l->rows >= HN_QX_COLS ? hn_round_up(hn_panel_room(l->k), 64) : 0;
+    l->room = l->rows >= HN_QX_COLS ? hn_mul(l->piece, hn_round_up(hn_panel_room(l->k), 64)) : 0;
     p->scratch_bytes = hn_ceil_div(hn_add(l->x_size, hn_mul(l->room, p->threads)), p->threads);
     return HN_OK;
 }
