@@ -84,8 +84,20 @@ typedef struct hn_winograd_out {
     hn_act act;
 } hn_winograd_out;
 
+/* Heads of one token over rows [from, to) of a page.  top, sum and out carry on from page to page: -inf, 0 and
+ * zeros before the first; out / sum is the result. */
+enum { HN_ATTEND_ROWS = 32 };
+typedef struct hn_attend_page {
+    const float *keys;                  /* [size, 32] by key_tile */
+    const float *values; size_t ld_values;
+    size_t size, from, to;              /* from < to */
+    size_t heads; const float *q; float *out;      /* [heads, size] */
+    float *top, *sum;                   /* [heads] */
+    float scale, cap;                   /* cap 0: none */
+} hn_attend_page;
+
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "amx", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL
