@@ -62,7 +62,7 @@ int unlink(const char *path)
 /* Runs `work` in a child that is cut at its k-th call: false when it ended before that. */
 static bool cut_at(int k, hn_err (*work)(void))
 {
-    int status;
+    int status = 0;
     pid_t child = fork();
     if (child == 0) {
         calls_left = k;

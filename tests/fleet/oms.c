@@ -136,15 +136,19 @@ TEST(the_keyless_vector_verifies)
     hn_file_close(&f);
     hn_oms_trust t = { .sigstore = root, .identity = who, .issuer = issuer };
     ok(hn_oms_check_signature(&cx, &b, &t));
-    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = "somebody@example.org", .issuer = issuer }) ==
+    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = "somebody@example.org",
+                                                           .issuer = issuer }) ==
           HN_EREFUSED);
-    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = who, .issuer = "https://example.org" }) ==
+    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = who,
+                                                           .issuer = "https://example.org" }) ==
           HN_EREFUSED);
     CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root }) == HN_EARG);
 
     /* The log's promise, its proof, its checkpoint: each counts. */
-    static const char *const paths[][2] = { { "inclusionPromise", "signedEntryTimestamp" }, { "inclusionProof", "rootHash" },
-                                            { NULL, "integratedTime" }, { NULL, "logIndex" }, { NULL, "canonicalizedBody" } };
+    static const char *const paths[][2] = { { "inclusionPromise", "signedEntryTimestamp" },
+                                            { "inclusionProof", "rootHash" },
+                                            { NULL, "integratedTime" }, { NULL, "logIndex" },
+                                                { NULL, "canonicalizedBody" } };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         hn_oms bad;
         ok(parse_vector("valid/sigstore", &bad));
