@@ -148,7 +148,7 @@ TEST(the_keyless_vector_verifies)
     static const char *const paths[][2] = { { "inclusionPromise", "signedEntryTimestamp" },
                                             { "inclusionProof", "rootHash" },
                                             { NULL, "integratedTime" }, { NULL, "logIndex" },
-                                                { NULL, "canonicalizedBody" } };
+                                            { NULL, "canonicalizedBody" } };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         hn_oms bad;
         ok(parse_vector("valid/sigstore", &bad));

@@ -44,8 +44,8 @@ static hn_key *make_token(const char *dir, hn_key_kind kind, const char *label)
     hn_key *key;
     snprintf(path, sizeof path, "%s/%s.pem", dir, label);
     CHECK(hn_key_generate(&cx, kind, &key) == HN_OK && hn_key_save(&cx, key, path, NULL) == HN_OK);
-    snprintf(command, sizeof command, "softhsm2-util --import %s --token hone --label %s --id %02x --pin 1234 "
-                                      ">/dev/null", path, label,
+    snprintf(command, sizeof command,
+             "softhsm2-util --import %s --token hone --label %s --id %02x --pin 1234 >/dev/null", path, label,
              (unsigned)kind + 1);
     CHECK(system(command) == 0);
     return key;
@@ -53,9 +53,9 @@ static hn_key *make_token(const char *dir, hn_key_kind kind, const char *label)
 
 TEST(a_key_in_a_token_signs_with_the_right_pin_only)
 {
-    static const struct { hn_key_kind kind; const char *label; } kinds[] = { { HN_KEY_P256, "p256" },
-                                                                             { HN_KEY_P384, "p384" }, { HN_KEY_RSA,
-                                                                                     "rsa" } };
+    static const struct { hn_key_kind kind; const char *label; } kinds[] = {
+        { HN_KEY_P256, "p256" }, { HN_KEY_P384, "p384" }, { HN_KEY_RSA, "rsa" },
+    };
     char dir[] = "/tmp/hone-token-XXXXXX", path[64], text[96], uri[160];
     const char *module = library();
     hn_ask right = { answer, "1234" }, wrong = { answer, "9999" };
