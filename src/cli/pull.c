@@ -92,7 +92,8 @@ static hn_err pull_package(hn_cli *c, const char *from, const char *to)
     hn_package p;
     HN_TRY(hn_system_open(&c->cx, &sys));
     const hn_registry_opts o = hn_cli_registry_opts(c);
-    HN_TRY(sys->registry_is_reference(from) ? sys->registry_pull(&c->cx, from, &o, to) : copy_package(c, sys, from, to));
+    HN_TRY(sys->registry_is_reference(from) ? sys->registry_pull(&c->cx, from, &o, to) : copy_package(c, sys, from,
+            to));
     HN_TRY(sys->package_open(&c->cx, to, &p));
     hn_err e = hn_cli_package_said(c, sys, &p);
     sys->package_close(&p);
@@ -127,8 +128,10 @@ static hn_err run(hn_cli *c)
 }
 
 static const hn_operand operands[] = {
-    { "URL", HN_OPT_TEXT, 0, "a file: https, http or file; a package: HOST/REPOSITORY[:TAG][@sha256:HEX], or where it lies", NULL },
-    { "PACKAGE", HN_OPT_FILE, HN_OPTIONAL, "where a package shall lie: a folder, or an archive that ends in .tar", NULL },
+    { "URL", HN_OPT_TEXT, 0, "a file: https, http or file; a package: HOST/REPOSITORY[:TAG][@sha256:HEX], or where "
+                             "it lies", NULL },
+    { "PACKAGE", HN_OPT_FILE, HN_OPTIONAL, "where a package shall lie: a folder, or an archive that ends in .tar",
+      NULL },
     { 0 }
 };
 
@@ -147,7 +150,8 @@ const hn_command hn_command_pull = {
     .help = "Goes on where the line broke, now or in a later call: what has come lies in OUT.part, and OUT appears "
             "only when it is "
             "whole and right. A server that sends without end, or hardly at all, is left.\n\n"
-            "With PACKAGE, what is fetched is a package out of a registry, a folder or an archive, checked blob by blob: "
+            "With PACKAGE, what is fetched is a package out of a registry, a folder or an archive, checked blob by "
+            "blob: "
             "with a digest in its name the registry need not be trusted. Credentials as for `hone push`.",
     .exits = "1: nothing lies there, 6: nobody answered, or not to the end; 7: not what --sha256 says",
     .operand = operands, .opt = opts, .reports = true, .run = run,
