@@ -40,15 +40,17 @@ media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
-ISAS_x86_64  = scalar avx2 avx512
+ISAS_x86_64  = scalar avx2 avx512 amx
 ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
 flags_avx2   = -mavx2 -mfma -mf16c
 flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
+k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
-lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
+lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)

@@ -42,7 +42,8 @@ static void catalogue(hn_ctx *cx, const char *text, size_t len)
         hn_device_of(c, e, 0, &d);
         hn_catalog_find(cx, c, HN_SHELF_DEVICES, d.name, &found, &others);
     }
-    hn_catalog_check(cx, "d.json", text, len, hn_catalog_root(c, "devices.json"), hn_catalog_root(c, "devices.json"));
+    hn_catalog_check(cx, "d.json", text, len, hn_catalog_root(c, "devices.json"),
+                     hn_catalog_root(c, "devices.json"));
     char *lines;
     hn_catalog_unsourced(cx, c, &lines);
     hn_free(cx, lines);

@@ -342,6 +342,22 @@ HONE_API void hone_stream_free(hone_stream *stream);              /* NULL is fin
 /* Another way to pick from now on, begun with its seed.  On failure the old one stays. */
 HONE_API hone_status hone_stream_sampling(hone_stream *stream, const hone_sampling *how, hone_error *err);
 
+/* ---- Adapters: LoRA files that change what a model says --------------------------------- */
+
+typedef struct hone_adapter hone_adapter;         /* read-only, for any number of streams on its model */
+
+HONE_API hone_status hone_adapter_open(hone_lm *lm, const char *path, hone_adapter **out, hone_error *err);
+/* After the streams that use it have others or are freed, before its model closes.  NULL is fine. */
+HONE_API void hone_adapter_close(hone_adapter *adapter);
+
+typedef struct hone_adapter_use { const hone_adapter *adapter; float scale; } hone_adapter_use;
+
+/* All of these at once from now on; count 0: none.  Other ones than before make the stream forget what it read.
+ * On failure it keeps what it had. */
+HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count, hone_error *err);
+
+/* ---- Answers --------------------------------------------------------------------------- */
+
 typedef enum hone_on_full { HONE_FULL_STOP = 0, HONE_FULL_SHIFT } hone_on_full;
 
 typedef struct hone_answer_opts {
@@ -388,8 +404,19 @@ HONE_API hone_status hone_stream_text(hone_stream *stream, int32_t id, const cha
 
 HONE_API size_t hone_stream_count(const hone_stream *stream);     /* tokens it holds */
 HONE_API size_t hone_stream_room(const hone_stream *stream);      /* tokens that still fit */
-HONE_API size_t hone_stream_bytes(const hone_stream *stream);     /* of keys and values, now */
-HONE_API void hone_stream_trim(hone_stream *stream, size_t count);   /* forgets tokens from `count` on */
+HONE_API size_t hone_stream_bytes(const hone_stream *stream);     /* of keys and values, now; of shared ones its part */
+/* Forgets tokens from `count` on and returns how many are left: none instead of `count` in a model whose windows or
+ * states have moved on. */
+HONE_API size_t hone_stream_trim(hone_stream *stream, size_t count);
+
+/* `stream` becomes the first `count` tokens of `from` without reading them.  Their keys and values are shared, and
+ * cost their memory once, until one of the two would write there.  While it runs, neither is used elsewhere. */
+HONE_API hone_status hone_stream_share(hone_stream *stream, const hone_stream *from, size_t count, hone_error *err);
+
+/* What was read, to a file and back: the same bits.  A file of another model, other adapters or another type of cache, or a
+ * damaged one, is refused, and the stream keeps what it had. */
+HONE_API hone_status hone_stream_save(const hone_stream *stream, const char *path, hone_error *err);
+HONE_API hone_status hone_stream_load(hone_stream *stream, const char *path, hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -2,14 +2,13 @@
 /* hone plan: what fits where, how fast, at what cost, edge or cloud. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/process.h"
 #include "cli/catalog.h"
+#include "cli/plan_here.h"
 #include "cli/table.h"
-#include "cost/machine.h"
 #include "plan/accuracy.h"
 #include "plan/report.h"
 
@@ -52,36 +51,13 @@ static hn_err read_needs(planner *p)
     if (a->operand_count)
         p->needs.file = a->operand[0];
     if (p->needs.file && p->needs.model)
-        return hn_fail(cx, HN_EARG, "contradictory: the file %s and --model %s; give one of them", p->needs.file, p->needs.model);
+        return hn_fail(cx, HN_EARG, "contradictory: the file %s and --model %s; give one of them",
+                       p->needs.file, p->needs.model);
     if (!p->needs.file && !p->needs.model && !p->needs.task)
-        return hn_fail(cx, HN_EARG, "what is to run?  Give a model file, --model NAME or --task TASK; `hone plan --help` has examples");
+        return hn_fail(cx, HN_EARG,
+                       "what is to run?  Give a model file, --model NAME or --task TASK; `hone plan --help` "
+                       "has examples");
     return hn_needs_check(cx, &p->needs);
-}
-
-/* ---- This machine --------------------------------------------------------------------------------- */
-
-static hn_fact measured(double value, const char *source) { return (hn_fact){ value > 0, value, value, "", source, "", "", 0 }; }
-
-static hn_err look_here(planner *p)
-{
-    hn_ctx *cx = &p->c->cx;
-    hn_pool *pool;
-    hn_peak peak;
-    const hn_kernels *k = hn_kernels_pick();
-    double ram = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * 1e-9;
-    HN_TRY(hn_pool_new(cx, p->c->threads, &pool));
-    hn_err e = hn_peak_measure(cx, k, pool, true, &peak);
-    hn_pool_free(pool);
-    HN_TRY(e);
-    if (hn_given_number(p->needs.ram_gb))
-        ram = p->needs.ram_gb;
-    p->here = (hn_device){
-        .id = "here", .name = "this machine", .kind = "here", .here = true, .roof = hn_class_find("arm-cpu-a76"), .tops_why = "no TOPS figure",
-        .ram = measured(ram, "this machine"), .bandwidth = measured(peak.gbytes, "measured now"), .gflops = measured(peak.gflops, "measured now"),
-        .usable_gb = ram - (ram > 4 ? 2 : ram / 2), .usable_why = "less 2 GB for the system",
-    };
-    p->ask.here = &p->here;
-    return HN_OK;
 }
 
 /* ---- Saying it -------------------------------------------------------------------------------------- */
@@ -111,18 +87,22 @@ static hn_err print_text(planner *p, const json_t *report)
 static hn_err make(planner *p)
 {
     hn_ctx *cx = &p->c->cx;
-    const char *html = hn_arg_text(&p->c->args, "html", NULL), *calibration = hn_arg_text(&p->c->args, "calibration", NULL);
+    const char *html = hn_arg_text(&p->c->args, "html", NULL),
+               *calibration = hn_arg_text(&p->c->args, "calibration", NULL);
     json_t *report;
     HN_TRY(read_needs(p));
     p->ask.needs = &p->needs;
     p->ask.has_command = has_command;
     HN_TRY(hn_currency_check(cx, &p->needs));
     if (p->needs.file) {
-        HN_TRY(hn_model_read(cx, p->needs.file, p->c->threads ? p->c->threads : hn_cpu_count(), p->base, p->a, &p->file));
+        HN_TRY(hn_model_read(cx, p->needs.file, p->c->threads ? p->c->threads : hn_cpu_count(), p->base, p->a,
+                             &p->file));
         p->ask.file = &p->file;
     }
-    if (p->needs.device && strcmp(p->needs.device, "here") == 0)
-        HN_TRY(look_here(p));
+    if (p->needs.device && strcmp(p->needs.device, "here") == 0) {
+        HN_TRY(hn_plan_here(p->c, &p->needs, &p->here));
+        p->ask.here = &p->here;
+    }
     if (calibration) {
         HN_TRY(hn_calibration_read(cx, calibration, p->a, &p->calibration));
         p->ask.calibration = &p->calibration;
@@ -151,7 +131,8 @@ static hn_err explain(planner *p, const char *what)
 
 static hn_err accuracy(planner *p)
 {
-    static const char *const columns[] = { "figure", "rows", "median %", "mean %", "90th %", "within 20 %", NULL };
+    static const char *const columns[] = { "figure", "rows",        "median %", "mean %",
+                                           "90th %", "within 20 %", NULL };
     static const char *const claims[] = { "device", "claim", "tokens_s", "bound", "verdict", NULL };
     json_t *j;
     HN_TRY(hn_accuracy(&p->c->cx, &p->world, p->a, &j));
@@ -186,17 +167,20 @@ static hn_err run(hn_cli *c)
     return e;
 }
 
-static const hn_operand operands[] = {
-    { "MODEL", HN_OPT_FILE, HN_OPTIONAL, "a model file: exact figures in place of the catalogue's", NULL }, { 0 }
-};
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, HN_OPTIONAL,
+                                         "a model file: exact figures in place of the catalogue's", NULL },
+                                       { 0 } };
 
 static const hn_opt opts[] = {
     { "file", 'f', HN_OPT_FILE, "FILE", "a scenario: a JSON object with these options as keys", NULL, 0, 0 },
     { "html", 0, HN_OPT_FILE, "FILE", "also write a page with plots", NULL, 0, 0 },
-    { "explain", 0, HN_OPT_TEXT, "WHAT", "where a value comes from (ID or ID.KEY), or `path`: every step of this plan", NULL, 0, 0 },
+    { "explain", 0, HN_OPT_TEXT, "WHAT",
+      "where a value comes from (ID or ID.KEY), or `path`: every step of this plan", NULL, 0, 0 },
     { "catalog", 0, HN_OPT_DIR, "DIR", "files that change or add to the built-in catalogue", NULL, 0, 0 },
-    { "calibration", 0, HN_OPT_FILE, "FILE", "what `hone bench --save-calibration` wrote on the device", NULL, 0, 0 },
-    { "accuracy", 0, HN_OPT_FLAG, NULL, "how wrong the estimates are on the catalogue's measured rows", NULL, 0, 0 },
+    { "calibration", 0, HN_OPT_FILE, "FILE", "what `hone bench --save-calibration` wrote on the device", NULL,
+      0, 0 },
+    { "accuracy", 0, HN_OPT_FLAG, NULL, "how wrong the estimates are on the catalogue's measured rows", NULL,
+      0, 0 },
 #define TXT(field, option, arg, words, help) { option, 0, HN_OPT_TEXT, arg, help, NULL, 0, 0 },
 #define NUM(field, option, arg, unit, least, most, help) { option, 0, HN_OPT_TEXT, arg, help, NULL, 0, 0 },
 #include "plan/needs.def"
@@ -209,13 +193,22 @@ const hn_command hn_command_plan = {
     .name = "plan",
     .summary = "what fits where, how fast, at what cost, edge or cloud",
     .example = "hone plan --model \"llama 3.1 8b\" --device \"orin nano\"",
-    .help = "Puts a model, a device or a task against what is known: memory with its verdict, speed as a band with\n"
-            "its basis, power, the whole chain of a latency budget, and the cost of a month at the edge, through an\n"
-            "API and on a cloud GPU.  What the plan needs beyond what is given it assumes aloud, or asks for.\n\n"
-            "hone plan --task vision --latency 30ms --power 15W\n\n"
-            "hone plan model.gguf --device rpi5 --context 8192\n\n"
-            "hone plan --task chat --device m4 --queries 3000 --api-in 0.2 --api-out 0.6 --price 600 --idle 5W\n\n"
-            "Estimated figures come from a roofline fitted on published measurements; `--accuracy` tells its errors.\n"
-            "A measurement on the device (`hone bench MODEL --save-calibration FILE`) replaces them.",
-    .operand = operands, .opt = opts, .exits = "1: it does not fit, or nothing meets the needs", .reports = true, .run = run,
+    .help =
+        "Puts a model, a device or a task against what is known: memory with its verdict, speed as a band "
+        "with\n"
+        "its basis, power, the whole chain of a latency budget, and the cost of a month at the edge, through "
+        "an\n"
+        "API and on a cloud GPU.  What the plan needs beyond what is given it assumes aloud, or asks for.\n\n"
+        "hone plan --task vision --latency 30ms --power 15W\n\n"
+        "hone plan model.gguf --device rpi5 --context 8192\n\n"
+        "hone plan --task chat --device m4 --queries 3000 --api-in 0.2 --api-out 0.6 --price 600 --idle "
+        "5W\n\n"
+        "Estimated figures come from a roofline fitted on published measurements; `--accuracy` tells its "
+        "errors.\n"
+        "A measurement on the device (`hone bench MODEL --save-calibration FILE`) replaces them.",
+    .operand = operands,
+    .opt = opts,
+    .exits = "1: it does not fit, or nothing meets the needs",
+    .reports = true,
+    .run = run,
 };

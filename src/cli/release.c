@@ -320,10 +320,9 @@ static hn_err status(job *j)
 /* ---- The command ------------------------------------------------------------------------------------ */
 
 static const struct { const char *name; hn_err (*run)(job *j); } actions[] = {
-    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add },
-    { "package", add_package }, { "remove", remove_targets },
-    { "delegate", delegate }, { "extend", extend }, { "root", change_root }, { "publish", publish },
-        { "status", status },
+    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add }, { "package", add_package },
+    { "remove", remove_targets }, { "delegate", delegate }, { "extend", extend }, { "root", change_root },
+    { "publish", publish }, { "status", status },
 };
 
 static hn_err work(job *j)
@@ -385,19 +384,15 @@ const hn_command hn_command_release = {
     .summary = "say with signatures which models devices may take",
     .example = "hone release add repo models/kws/417/manifest.json=manifest.json",
     .help = "A repository is a folder of plain files that any web server can serve (metadata/ and targets/).  "
-            "Changes are staged, "
-            "signed where their keys are, then published; doc/release.md walks through all of it.\n\n"
+            "Changes are staged, signed where their keys are, then published; doc/release.md walks through all of "
+            "it.\n\n"
             "key makes a pair of keys. init stages a new repository. root stages a change of who may sign. add and "
-            "remove stage "
-            "what targets there are, package stages one of `hone package` and makes a channel offer it, "
-            "delegate gives a team its own part, extend stages the same again with a later "
-            "expiry.\n\n"
+            "remove stage what targets there are, package stages one of `hone package` and makes a channel offer it, "
+            "delegate gives a team its own part, extend stages the same again with a later expiry.\n\n"
             "sign adds a signature to a staged file, on any machine: the file is all it needs. publish takes what "
-            "enough keys have "
-            "signed, signs snapshot and timestamp with the online key, checks that devices will accept the whole, "
-            "and writes it; "
-            "with nothing staged it re-signs what is past half its life, so run it from a timer. status shows who "
-            "has to sign what.",
+            "enough keys have signed, signs snapshot and timestamp with the online key, checks that devices will "
+            "accept the whole, and writes it; with nothing staged it re-signs what is past half its life, so run it "
+            "from a timer. status shows who has to sign what.",
     .exits = "1: not enough signatures yet, or something expired",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -5,18 +5,6 @@
  * exact, so a column's bits depend neither on the columns beside it nor on the path.
  *
  * Against scalar: the same integers; float sums in the same order, so only fused adds can differ. */
-#include "kernels/isa.h"
-
-#if defined HN_ISA_amx || defined HN_ISA_avx512
-#include "kernels/simd/lanes_avx512.h"
-#elif defined HN_ISA_avx2
-#include "kernels/simd/lanes_avx2.h"
-#elif defined HN_ISA_neon
-#include "kernels/simd/lanes_neon.h"
-#else
-#include "kernels/simd/lanes_scalar.h"
-#endif
-
 #include "kernels/qpanel_types.h"
 
 enum { COLS = 4 };

@@ -8,6 +8,16 @@
 
 #include "kernels/isa.h"
 
+#if defined HN_ISA_amx || defined HN_ISA_avx512
+#include "kernels/simd/lanes_avx512.h"
+#elif defined HN_ISA_avx2
+#include "kernels/simd/lanes_avx2.h"
+#elif defined HN_ISA_neon
+#include "kernels/simd/lanes_neon.h"
+#else
+#include "kernels/simd/lanes_scalar.h"
+#endif
+
 /* Constant where a type is used, so that the tests vanish. */
 enum {
     SIGNED = 1,              /* codes are signed bytes; otherwise unsigned, `offset` too high */

@@ -30,8 +30,10 @@ static void tell(json_t *list, const char *figure, errors *e)
         near += e->v[i] <= 0.20;
     }
     double middle = e->n % 2 ? e->v[e->n / 2] : (e->v[e->n / 2 - 1] + e->v[e->n / 2]) / 2, n = (double)e->n;
-    json_array_append_new(list, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "figure", figure, "rows", (int)e->n, "median %", round(1000 * middle) / 10,
-                                          "mean %", round(1000 * sum / n) / 10, "90th %", round(1000 * e->v[(size_t)(0.9 * (n - 1) + 0.5)]) / 10,
+    json_array_append_new(list, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "figure", figure, "rows",
+                                          (int)e->n, "median %", round(1000 * middle) / 10, "mean %",
+                                          round(1000 * sum / n) / 10, "90th %",
+                                          round(1000 * e->v[(size_t)(0.9 * (n - 1) + 0.5)]) / 10,
                                           "within 20 %", round(100 * (double)near / n)));
     e->n = 0;
 }
@@ -45,10 +47,15 @@ static size_t decode_rows(const hn_csv *t, row *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < t->rows; i++) {
-        row r = { hn_csv_text(t, i, "device"), hn_csv_text(t, i, "accel_class"), hn_csv_text(t, i, "model"), hn_csv_text(t, i, "quant"),
-                  { hn_csv_real(t, i, "file_gib") * 1073741824.0, hn_csv_real(t, i, "layers") }, hn_csv_real(t, i, "decode_tok_s"),
+        row r = { hn_csv_text(t, i, "device"),
+                  hn_csv_text(t, i, "accel_class"),
+                  hn_csv_text(t, i, "model"),
+                  hn_csv_text(t, i, "quant"),
+                  { hn_csv_real(t, i, "file_gib") * 1073741824.0, hn_csv_real(t, i, "layers") },
+                  hn_csv_real(t, i, "decode_tok_s"),
                   hn_csv_real(t, i, "bandwidth_gbs") };
-        if (r.cost.bytes > 0 && r.cost.layers > 0 && r.rate > 0 && r.gbytes > 0 && !strstr(hn_csv_text(t, i, "note"), "not stated"))
+        if (r.cost.bytes > 0 && r.cost.layers > 0 && r.rate > 0 && r.gbytes > 0 &&
+            !strstr(hn_csv_text(t, i, "note"), "not stated"))
             out[n++] = r;
     }
     return n;
@@ -115,13 +122,15 @@ static void decode_carried(const row *r, size_t n, bool smallest, errors *e)
         const hn_class *c = hn_class_find(r[i].class);
         bool least = true;
         for (size_t k = 0; k < n; k++)
-            if (strcmp(r[k].device, r[i].device) == 0 && (r[k].cost.bytes < r[i].cost.bytes || (r[k].cost.bytes == r[i].cost.bytes && k < i)))
+            if (strcmp(r[k].device, r[i].device) == 0 &&
+                (r[k].cost.bytes < r[i].cost.bytes || (r[k].cost.bytes == r[i].cost.bytes && k < i)))
                 least = false;
         if ((smallest && !least) || !c->layer_us)
             continue;
         double eta = hn_decode_eta(c->layer_us, &r[i].cost, r[i].gbytes, r[i].rate);
         for (size_t k = 0; k < n; k++)
-            if (k != i && strcmp(r[k].device, r[i].device) == 0 && !(strcmp(r[k].model, r[i].model) == 0 && strcmp(r[k].quant, r[i].quant) == 0))
+            if (k != i && strcmp(r[k].device, r[i].device) == 0 &&
+                !(strcmp(r[k].model, r[i].model) == 0 && strcmp(r[k].quant, r[i].quant) == 0))
                 add(e, hn_decode_rate(eta, c->layer_us, &r[k].cost, r[k].gbytes), r[k].rate);
     }
 }
@@ -131,7 +140,8 @@ static void decode_carried(const row *r, size_t n, bool smallest, errors *e)
 /* The roofline against the best measured row, for every catalogue device and model that have one. */
 static void vision(const hn_world *w, hn_arena *a, errors *roof)
 {
-    const json_t *devices = hn_catalog_shelf(w->c, HN_SHELF_DEVICES), *models = hn_catalog_shelf(w->c, HN_SHELF_MODELS), *de, *me;
+    const json_t *devices = hn_catalog_shelf(w->c, HN_SHELF_DEVICES),
+                 *models = hn_catalog_shelf(w->c, HN_SHELF_MODELS), *de, *me;
     hn_world blind = *w;
     hn_csv empty = { .rows = 0 };
     hn_needs n;
@@ -146,7 +156,8 @@ static void vision(const hn_world *w, hn_arena *a, errors *roof)
             hn_offer seen, guess;
             hn_device_of(w->c, de, 0, &d);
             hn_model_of(w->c, me, &m);
-            for (size_t q = 0, count = m.ops > 0 && !m.lm ? hn_model_precisions(w->c, &m, p) : 0; q < count; q++) {
+            for (size_t q = 0, count = m.ops > 0 && !m.lm ? hn_model_precisions(w->c, &m, p) : 0; q < count;
+                 q++) {
                 hn_offer_make(w, &d, &m, &p[q], &n, a, &seen);
                 hn_offer_make(&blind, &d, &m, &p[q], &n, a, &guess);
                 if (seen.image_ms.basis == HN_MEASURED && guess.image_ms.mid > 0)
@@ -160,7 +171,10 @@ static void vision(const hn_world *w, hn_arena *a, errors *roof)
 /* "7B" of the surveys is the model that stands for it in the catalogue. */
 static const char *stand_in(const char *size)
 {
-    static const char *const name[][2] = { { "7B", "llama-2-7b" }, { "13B", "llama-2-13b" }, { "70B", "llama-70b" }, { "3B", "llama-3.2-3b" },
+    static const char *const name[][2] = { { "7B", "llama-2-7b" },
+                                           { "13B", "llama-2-13b" },
+                                           { "70B", "llama-70b" },
+                                           { "3B", "llama-3.2-3b" },
                                            { "1.5B", "qwen2.5-1.5b" } };
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         if (strcmp(name[i][0], size) == 0)
@@ -175,17 +189,23 @@ static double weights_of(const hn_catalog *c, const char *id, const char *quant)
     const char *type = strcmp(quant, "FP16") == 0 ? "F16" : quant[0] ? quant : "Q4_K_M";
     json_array_foreach(shelf, i, e)
         if (strcmp(hn_entry_text(e, "id"), id) == 0)
-            return json_number_value(json_object_get(json_object_get(json_object_get(e, "file_gb"), type), "value")) * 1e9;
+            return json_number_value(
+                       json_object_get(json_object_get(json_object_get(e, "file_gb"), type), "value")) *
+                   1e9;
     return 0;
 }
 
 static const char *verdict(double low, double high, double bound)
 {
-    return low > bound ? "impossible" : high > bound ? "top end impossible" : high > 0.9 * bound ? "top end needs over 90 % of peak"
-         : high < 0.5 * bound ? "possible, pessimistic" : "possible";
+    return low > bound          ? "impossible"
+           : high > bound       ? "top end impossible"
+           : high > 0.9 * bound ? "top end needs over 90 % of peak"
+           : high < 0.5 * bound ? "possible, pessimistic"
+                                : "possible";
 }
 
-static void claim(json_t *list, const hn_device *d, const char *model, const char *quant, const json_t *rate, double weights)
+static void claim(json_t *list, const hn_device *d, const char *model, const char *quant, const json_t *rate,
+                  double weights)
 {
     hn_token_cost t = { weights, 0 };
     double low = json_number_value(json_array_get(rate, 0)), high = json_number_value(json_array_get(rate, 1));
@@ -196,13 +216,16 @@ static void claim(json_t *list, const hn_device *d, const char *model, const cha
     snprintf(what, sizeof what, "%s %s", model, quant[0] ? quant : "(as Q4_K_M)");
     snprintf(span, sizeof span, "%g-%g", low, high);
     bool holds = d->usable_gb * 1e9 >= weights;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f, s:o}", "device", d->id, "claim", what, "tokens_s", span, "bound", round(bound * 10) / 10, "verdict",
-                                          json_sprintf("%s%s", verdict(low, high, bound), holds ? "" : "; does not fit either")));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f, s:o}", "device", d->id, "claim", what,
+                                          "tokens_s", span, "bound", round(bound * 10) / 10, "verdict",
+                                          json_sprintf("%s%s", verdict(low, high, bound),
+                                                       holds ? "" : "; does not fit either")));
 }
 
 static void claims(const hn_world *w, json_t *list)
 {
-    const json_t *devices = hn_catalog_shelf(w->c, HN_SHELF_DEVICES), *models = hn_catalog_shelf(w->c, HN_SHELF_MODELS), *e, *k;
+    const json_t *devices = hn_catalog_shelf(w->c, HN_SHELF_DEVICES),
+                 *models = hn_catalog_shelf(w->c, HN_SHELF_MODELS), *e, *k;
     hn_device d, phone = { .id = "" };
     size_t i, n;
     json_array_foreach(devices, i, e) {
@@ -218,7 +241,8 @@ static void claims(const hn_world *w, json_t *list)
     json_array_foreach(models, i, e)
         json_array_foreach(json_object_get(e, "survey_tok_s"), n, k)
             if (phone.id[0] && strstr(hn_entry_text(k, "note"), "smartphones"))
-                claim(list, &phone, hn_entry_text(e, "id"), hn_entry_text(k, "quant"), json_object_get(k, "value"),
+                claim(list, &phone, hn_entry_text(e, "id"), hn_entry_text(k, "quant"),
+                      json_object_get(k, "value"),
                       weights_of(w->c, hn_entry_text(e, "id"), hn_entry_text(k, "quant")));
 }
 
@@ -227,7 +251,8 @@ hn_err hn_accuracy(hn_ctx *cx, const hn_world *w, hn_arena *a, json_t **out)
     size_t most = w->lm_rows->rows, n;
     row *r = HN_NEW(a, row, most + 1);
     errors e = { HN_NEW(a, double, most * most + 4096), 0 }, f = { HN_NEW(a, double, most + 1), 0 };
-    json_t *list = json_array(), *said = json_array(), *j = json_pack("{s:o, s:o}", "errors", list, "claims", said);
+    json_t *list = json_array(), *said = json_array(),
+           *j = json_pack("{s:o, s:o}", "errors", list, "claims", said);
     if (!r || !e.v || !f.v || !j)
         return hn_nomem(cx, "the errors");
     n = decode_rows(w->lm_rows, r);

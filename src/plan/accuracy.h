@@ -6,8 +6,8 @@
 
 #include "plan/offer.h"
 
-/* {"errors": [{"figure", "rows", "median %", "mean %", "90th %", "within 20 %"}], "claims": [{"device", "claim", "tokens_s",
- * "bound", "verdict"}]} */
+/* {"errors": [{"figure", "rows", "median %", "mean %", "90th %", "within 20 %"}],
+ *  "claims": [{"device", "claim", "tokens_s", "bound", "verdict"}]} */
 hn_err hn_accuracy(hn_ctx *cx, const hn_world *w, hn_arena *a, json_t **out);
 
 #endif

@@ -98,9 +98,13 @@ static char *user_path(hn_catalog *c, const char *name)
     return path && access(path, F_OK) == 0 ? path : NULL;
 }
 
-static bool is_json(const char *name) { return strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".json") == 0; }
+static bool is_json(const char *name)
+{
+    return strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".json") == 0;
+}
 
-hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, const char *dir, hn_catalog **out)
+hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, const char *dir,
+                       hn_catalog **out)
 {
     hn_catalog *c = hn_calloc(cx, 1, sizeof *c);
     if (!c)
@@ -119,7 +123,8 @@ hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, c
         if (!c->dir)
             e = hn_nomem(cx, "the catalogue");
         else if (access(dir, F_OK) != 0)
-            e = hn_fail(cx, HN_EIO, "%s: no such folder; --catalog takes one with files such as devices.json", dir);
+            e = hn_fail(cx, HN_EIO, "%s: no such folder; --catalog takes one with files such as devices.json",
+                        dir);
     }
     size_t taken = 0;
     for (size_t i = 0; !e && i < count; i++) {
@@ -135,8 +140,11 @@ hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, c
             e = load_user(cx, path, l->root);
     }
     if (!e && dir && !taken)
-        e = hn_fail(cx, HN_EIO, "%s: holds none of the catalogue's files; expected devices.json, models.json, quants.json, "
-                    "runtimes.json, clouds.json or a table such as llm_measured.csv", dir);
+        e = hn_fail(
+            cx, HN_EIO,
+            "%s: holds none of the catalogue's files; expected devices.json, models.json, quants.json, "
+            "runtimes.json, clouds.json or a table such as llm_measured.csv",
+            dir);
     if (e) {
         hn_catalog_close(c);
         return e;
@@ -198,7 +206,8 @@ hn_err hn_catalog_table(hn_ctx *cx, hn_catalog *c, const char *file, const hn_cs
         hn_file_close(&f);
         return hn_nomem(cx, file);
     }
-    hn_err e = hn_csv_read(cx, path ? path : file, path ? (const char *)f.data : data, path ? f.len : len, c->a, t);
+    hn_err e = hn_csv_read(cx, path ? path : file, path ? (const char *)f.data : data, path ? f.len : len,
+                           c->a, t);
     hn_file_close(&f);
     HN_TRY(e);
     t->name = file;
@@ -252,7 +261,8 @@ static hn_fact one_fact(const hn_catalog *c, const json_t *entry, const json_t *
     return f;
 }
 
-hn_fact hn_fact_where(const hn_catalog *c, const json_t *entry, const char *key, const char *field, const char *is)
+hn_fact hn_fact_where(const hn_catalog *c, const json_t *entry, const char *key, const char *field,
+                      const char *is)
 {
     const json_t *v = json_object_get(entry, key), *item;
     hn_fact best = { .unit = "", .source = "", .date = "", .note = "" };

@@ -43,7 +43,8 @@ const char *hn_shelf_one(hn_shelf s);        /* "device" */
 
 /* dir: the user's folder, or NULL.  Its files are checked now: an unknown key, a value of the wrong
  * kind or an absurd one is HN_EFORMAT with file, line, key and the nearest known key. */
-hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, const char *dir, hn_catalog **out);
+hn_err hn_catalog_open(hn_ctx *cx, const hn_catalog_file *built, size_t count, const char *dir,
+                       hn_catalog **out);
 void hn_catalog_close(hn_catalog *c);        /* NULL is fine */
 
 /* Borrowed; an array of entries, [] never NULL. */
@@ -70,7 +71,8 @@ typedef struct hn_fact {
  * of a list counts, or its first range. */
 hn_fact hn_fact_of(const hn_catalog *c, const json_t *entry, const char *key);
 /* The same, of the values whose `field` is `is`. */
-hn_fact hn_fact_where(const hn_catalog *c, const json_t *entry, const char *key, const char *field, const char *is);
+hn_fact hn_fact_where(const hn_catalog *c, const json_t *entry, const char *key, const char *field,
+                      const char *is);
 const char *hn_entry_text(const json_t *entry, const char *key);                  /* "" when missing */
 bool hn_entry_has_alias(const json_t *entry, const char *name);
 

@@ -19,8 +19,11 @@ static const struct figure { const char *key; double min, max; const char *unit;
 };
 
 /* What every entry may have, whether the built-in file happens to use it or not. */
-static const char *const always[] = { "id", "name", "source", "aliases", "note", "disagreements", "price_usd", "power_w",
-                                      "usable_ram_gb", "gflops_fp32", "date", "generated", NULL };
+static const char *const always[] = { "id",          "name",    "source",
+                                      "aliases",     "note",    "disagreements",
+                                      "price_usd",   "power_w", "usable_ram_gb",
+                                      "gflops_fp32", "date",    "generated",
+                                      NULL };
 
 static bool is_always(const char *key)
 {
@@ -65,7 +68,8 @@ static hn_err unknown(const file *f, const char *place, const char *key, const c
     char hint[96] = "";
     if (near)
         snprintf(hint, sizeof hint, "; did you mean '%s'?", near);
-    return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: no key '%s'%s", f->path, hn_json_line(f->text, f->len, place), key, hint);
+    return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: no key '%s'%s", f->path, hn_json_line(f->text, f->len, place),
+                   key, hint);
 }
 
 /* One number, or a range of two; what stands there is found wrong by its kind or by its size. */
@@ -86,7 +90,8 @@ static hn_err sane(const file *f, const char *place, const char *key, const json
         }
         if (!json_is_number(one))
             return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: %s: expected a number of %s, found %s", f->path,
-                           hn_json_line(f->text, f->len, place), key, g->unit, json_is_string(one) ? "text" : "something else");
+                           hn_json_line(f->text, f->len, place), key, g->unit,
+                           json_is_string(one) ? "text" : "something else");
         double d = json_number_value(one);
         if (d < g->min || d > g->max)
             return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: %s: %g %s is absurd: expected %g to %g", f->path,
@@ -102,8 +107,10 @@ static hn_err check_entry(const file *f, const json_t *built, const char *list, 
     json_t *v;
     if (!hn_entry_text(entry, "id")[0]) {
         snprintf(place, sizeof place, "%s/%zu", list, index);
-        return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: entry %zu of '%s' has no \"id\"; give the id of an entry to change, or a new one",
-                       f->path, hn_json_line(f->text, f->len, place), index + 1, list);
+        return hn_fail(
+            f->cx, HN_EFORMAT,
+            "%s:%zu: entry %zu of '%s' has no \"id\"; give the id of an entry to change, or a new one",
+            f->path, hn_json_line(f->text, f->len, place), index + 1, list);
     }
     json_object_foreach(entry, key, v) {
         snprintf(place, sizeof place, "%s/%zu/%s", list, index, key);
@@ -114,7 +121,8 @@ static hn_err check_entry(const file *f, const json_t *built, const char *list, 
     return HN_OK;
 }
 
-hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t len, const json_t *user, const json_t *built)
+hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t len, const json_t *user,
+                        const json_t *built)
 {
     file f = { cx, path, text, len };
     const char *key, *near;
@@ -127,7 +135,8 @@ hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t l
         if (!json_is_array(list) || !hn_entry_text(json_array_get(list, 0), "id")[0])
             continue;
         if (!json_is_array(v))
-            return hn_fail(cx, HN_EFORMAT, "%s:%zu: '%s' must be a list [ ]", path, hn_json_line(text, len, key), key);
+            return hn_fail(cx, HN_EFORMAT, "%s:%zu: '%s' must be a list [ ]", path,
+                           hn_json_line(text, len, key), key);
         json_array_foreach(v, i, e)
             HN_TRY(check_entry(&f, list, key, i, e));
     }
@@ -139,8 +148,9 @@ hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t l
 /* Says of itself what something is, or remarks on other values: needs no source of its own. */
 static bool is_remark(const char *key)
 {
-    static const char *const remark[] = { "id", "name", "class", "family", "task", "type", "note", "disagreements", "conflicts",
-                                          "source", "aliases", "also", "hone_command", NULL };
+    static const char *const remark[] = { "id",      "name", "class",         "family",    "task",
+                                          "type",    "note", "disagreements", "conflicts", "source",
+                                          "aliases", "also", "hone_command",  NULL };
     for (const char *const *k = remark; *k; k++)
         if (strcmp(*k, key) == 0)
             return true;

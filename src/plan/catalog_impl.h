@@ -22,7 +22,8 @@ struct hn_catalog {
 };
 
 /* The user's file `text` against the built-in `root` of the same name: known keys, kinds, sane figures. */
-hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t len, const json_t *user, const json_t *built);
+hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t len, const json_t *user,
+                        const json_t *built);
 
 /* The line, from 1, on which the value at `path` begins ("devices/3/ram_gb"); 0 when it is not there. */
 size_t hn_json_line(const char *text, size_t len, const char *path);

@@ -22,7 +22,8 @@ bool hn_model_does(const hn_model *m, const hn_needs *n)
         return is(m->family, "vision") && m->ops > 0 && strstr(m->task, "object detection");
     if (is(n->task, "vision"))
         return is(m->family, "vision") && m->ops > 0;
-    return m->lm ? m->dims.layers > 0 && json_object_size(json_object_get(m->entry, "file_gb")) > 1 : m->ops > 0;
+    return m->lm ? m->dims.layers > 0 && json_object_size(json_object_get(m->entry, "file_gb")) > 1
+                 : m->ops > 0;
 }
 
 /* ---- Quality -------------------------------------------------------------------------------------- */
@@ -30,7 +31,8 @@ bool hn_model_does(const hn_model *m, const hn_needs *n)
 /* The surveys' words in order; what a precision is called must not be below what is asked. */
 static int grade(const char *word)
 {
-    static const char *const order[] = { "low", "moderate", "good", "very good", "excellent", "near-original", "original", NULL };
+    static const char *const order[] = { "low",       "moderate",      "good",     "very good",
+                                         "excellent", "near-original", "original", NULL };
     for (int i = 0; order[i]; i++)
         if (strcasecmp(order[i], word) == 0)
             return i;
@@ -49,9 +51,12 @@ static const char *quality_reject(const hn_offer *o, const hn_needs *n, hn_arena
     }
     double most = hn_given_number(n->loss) ? n->loss : n->quality || n->precision ? INFINITY : LOSS_MAX;
     if (o->model->lm && o->model->entry && !(p->loss <= most) && isfinite(most))
-        return hn_arena_printf(a, isnan(p->loss) ? "%s: its loss was not measured" : "%s adds more than %g %% to perplexity", p->name, most);
+        return hn_arena_printf(
+            a, isnan(p->loss) ? "%s: its loss was not measured" : "%s adds more than %g %% to perplexity",
+            p->name, most);
     if (o->model->accuracy < n->accuracy && hn_given_number(n->accuracy))
-        return o->model->accuracy > 0 ? hn_arena_printf(a, "%s reaches %.1f %%, asked for %.1f", o->model->name, o->model->accuracy, n->accuracy)
+        return o->model->accuracy > 0 ? hn_arena_printf(a, "%s reaches %.1f %%, asked for %.1f",
+                                                        o->model->name, o->model->accuracy, n->accuracy)
                                       : hn_arena_printf(a, "%s: its accuracy is not known", o->model->name);
     return NULL;
 }
@@ -89,7 +94,8 @@ static const char *device_reject(const hn_offer *o, const hn_needs *n, hn_arena 
         return "runs no language models: none of its formats carries one";
     if (!o->model->lm && !computes(d, o->precision.name))
         return hn_arena_printf(a, "does not compute in %s", o->precision.name);
-    if (hn_given_number(n->power_w) && d->power.known && d->power.low > n->power_w && !hn_given_number(n->load_w))
+    if (hn_given_number(n->power_w) && d->power.known && d->power.low > n->power_w &&
+        !hn_given_number(n->load_w))
         return hn_arena_printf(a, "draws at least %g W, allowed are %g", d->power.low, n->power_w);
     if (hn_given_number(n->power_w) && !(o->watts > 0))
         return "its power is not known: --load W if you know it";
@@ -107,11 +113,13 @@ static const char *fit_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
     hn_load l = hn_load_of(n, o->model);
     double tokens = fmax(hn_given_number(n->context) ? n->context : 0, l.prompt + l.answer);
     if (o->model->lm && o->model->context_max > 0 && tokens > o->model->context_max)
-        return hn_arena_printf(a, "%s looks back on at most %.0f tokens, asked for %.0f", o->model->name, o->model->context_max, tokens);
+        return hn_arena_printf(a, "%s looks back on at most %.0f tokens, asked for %.0f", o->model->name,
+                               o->model->context_max, tokens);
     if (!(o->usable_gb > 0))
         return "its memory is not known: --ram SIZE if you know it";
     if (o->verdict == HN_TOO_BIG)
-        return hn_arena_printf(a, "%s %s needs %.1f GB, %.1f are usable", o->model->name, o->precision.name, o->need.total * 1e-9, o->usable_gb);
+        return hn_arena_printf(a, "%s %s needs %.1f GB, %.1f are usable", o->model->name, o->precision.name,
+                               o->need.total * 1e-9, o->usable_gb);
     return NULL;
 }
 
@@ -121,17 +129,21 @@ static const char *speed_reject(const hn_offer *o, const hn_needs *n, hn_arena *
         if (hn_given_number(n->rate) && !(o->rate.mid > 0))
             return o->rate_from;
         if (o->rate.mid < n->rate)
-            return hn_arena_printf(a, "%s %s: %.1f tokens/s, asked for %g", o->model->name, o->precision.name, o->rate.mid, n->rate);
+            return hn_arena_printf(a, "%s %s: %.1f tokens/s, asked for %g", o->model->name, o->precision.name,
+                                   o->rate.mid, n->rate);
         if (hn_given_number(n->latency_ms) && !(o->first_ms.mid > 0))
-            return hn_arena_printf(a, "first token not known: %s", o->prefill_from[0] ? o->prefill_from : o->rate_from);
+            return hn_arena_printf(a, "first token not known: %s",
+                                   o->prefill_from[0] ? o->prefill_from : o->rate_from);
         if (o->first_ms.mid > n->latency_ms)
-            return hn_arena_printf(a, "%s %s: first token after %.0f ms, allowed are %g", o->model->name, o->precision.name, o->first_ms.mid, n->latency_ms);
+            return hn_arena_printf(a, "%s %s: first token after %.0f ms, allowed are %g", o->model->name,
+                                   o->precision.name, o->first_ms.mid, n->latency_ms);
         return NULL;
     }
     if (hn_given_number(n->latency_ms) && !(o->image_ms.mid > 0))
         return hn_arena_printf(a, "latency not known: %s", o->image_from);
     if (o->image_ms.mid > n->latency_ms)
-        return hn_arena_printf(a, "%s %s: %.1f ms, allowed are %g", o->model->name, o->precision.name, o->image_ms.mid, n->latency_ms);
+        return hn_arena_printf(a, "%s %s: %.1f ms, allowed are %g", o->model->name, o->precision.name,
+                               o->image_ms.mid, n->latency_ms);
     return NULL;
 }
 
@@ -167,15 +179,16 @@ static int by_cost(const void *pa, const void *pb)
 }
 
 /* The largest that meets the needs; else the reason why the last one, the smallest, does not. */
-static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, const hn_needs *n, hn_arena *a, hn_offer *out,
-                    struct hn_reject *reject)
+static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, const hn_needs *n, hn_arena *a,
+                    hn_offer *out, struct hn_reject *reject)
 {
     hn_precision p[HN_PRECISIONS_MAX];
     *reject = (struct hn_reject){ d, NULL, "", "no model for the task" };
     for (size_t j = 0; j < f->model_count; j++) {
         const hn_model *m = &f->model[j];
         for (size_t i = 0, count = hn_model_precisions(w->c, m, p); i < count; i++) {
-            size_t k = m->lm ? count - 1 - i : i;        /* words lose by the bit, pictures hardly at INT8, and run fastest there */
+            size_t k = m->lm ? count - 1 - i
+                             : i; /* words lose by the bit, pictures hardly at INT8, and run fastest there */
             hn_offer o;
             hn_offer_make(w, d, m, &p[k], n, a, &o);
             const char *why = hn_offer_reject(&o, n, a);
@@ -191,9 +204,11 @@ static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, co
     return false;
 }
 
-hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a, hn_choice *out)
+hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a,
+                      hn_choice *out)
 {
-    hn_choice c = { .offer = HN_NEW(a, hn_offer, f->device_count + 1), .reject = HN_NEW(a, struct hn_reject, 2 * f->device_count + 1) };
+    hn_choice c = { .offer = HN_NEW(a, hn_offer, f->device_count + 1),
+                    .reject = HN_NEW(a, struct hn_reject, 2 * f->device_count + 1) };
     if (!c.offer || !c.reject)
         return hn_nomem(cx, "a choice");
     for (size_t i = 0; i < f->device_count; i++) {

@@ -21,7 +21,8 @@ typedef struct hn_choice {
 /* Why this offer does not meet the needs; NULL when it does. */
 const char *hn_offer_reject(const hn_offer *o, const hn_needs *n, hn_arena *a);
 
-hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a, hn_choice *out);
+hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a,
+                      hn_choice *out);
 
 /* Is the model for what the needs ask? */
 bool hn_model_does(const hn_model *m, const hn_needs *n);

@@ -17,10 +17,14 @@ static const struct reserve { const char *kind; double gb, share; const char *wh
     { "edge-server-gpu",  0.5, 0.10, "less 0.5 GB for the driver" },
     { "cloud-gpu",        0.5, 0.10, "less 0.5 GB for the driver" },
     { "accelerator",      0.25, 0.50, "less what the host's system keeps" },
+    { "mcu",              1e9, 0.10, "nine tenths of its memory: a tenth for stacks and drivers" },
     { NULL,               0,   0,    "all of it: nothing is known about what its system keeps" },
 };
 
-bool hn_device_is_class(const json_t *entry) { return strcmp(hn_entry_text(entry, "class"), "device-class") == 0; }
+bool hn_device_is_class(const json_t *entry)
+{
+    return strcmp(hn_entry_text(entry, "class"), "device-class") == 0;
+}
 bool hn_device_is_phone(const hn_device *d) { return strcmp(d->kind, "phone-soc") == 0; }
 
 bool hn_device_is_server(const hn_device *d)
@@ -32,7 +36,8 @@ bool hn_device_is_server(const hn_device *d)
 const char *hn_device_vendor(const hn_device *d)
 {
     static const char *const vendor[][2] = {
-        { "NVIDIA", "NVIDIA" }, { "Apple", "Apple" }, { "Intel", "Intel" }, { "Qualcomm", "Qualcomm" }, { "Google", "Google" },
+        { "NVIDIA", "NVIDIA" },     { "Apple", "Apple" },   { "Intel", "Intel" },
+        { "Qualcomm", "Qualcomm" }, { "Google", "Google" },
     };
     for (size_t i = 0; i < sizeof vendor / sizeof *vendor; i++)
         if (strncmp(d->name, vendor[i][0], strlen(vendor[i][0])) == 0)

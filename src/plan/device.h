@@ -18,6 +18,8 @@ typedef struct hn_device {
     double eta;                          /* share of bandwidth measured on it; 0: its class's */
     double throttle_low, throttle_high;  /* of the speed, lost when it runs for long */
     bool here;
+    double ran_decode, ran_prefill,
+        ran_ms; /* of the model file, run on it: tokens a second, ms a run; 0: not run */
 } hn_device;
 
 /* ram_gb > 0 takes the place of the catalogue's memory. */

@@ -19,7 +19,7 @@ typedef struct hn_model {
     /* Of a file alone: exact, in bytes. */
     const char *precision;           /* "Q4_K_M"-like name of what it mostly holds */
     double weights, token_bytes;     /* resident; read per token */
-    double held;                     /* a graph's weights as this program holds them: pages of the file, packed copies */
+    double held; /* a graph's weights as this program holds them: pages of the file, packed copies */
     double arena;                    /* activations and scratch */
     double own;                      /* what this program holds besides */
     size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */

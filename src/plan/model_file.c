@@ -18,6 +18,7 @@
 
 /* Pages of code, stacks of threads: what a run touches that no plan knows, much the same for every model. */
 #define RUN_BYTES 250000
+#define LM_RUN_BYTES 650000      /* of a language model: more kernels, the tokenizer's tables */
 
 /* Private bytes since `before`; pages given back meanwhile do not make it negative. */
 static size_t grown(size_t before)
@@ -67,12 +68,13 @@ static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t 
 
 static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
 {
-    size_t before = hn_private_bytes();
+    size_t before = hn_private_dirty_bytes();
     hn_lm lm = { 0 };
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
     const hn_lm_shape *s = &lm.shape;
-    m->own = (double)(base + grown(before) + RUN_BYTES);
+    size_t now = hn_private_dirty_bytes();       /* pages of the file are its weights, counted below */
+    m->own = (double)(base + (now > before ? now - before : 0) + LM_RUN_BYTES);
     m->lm = true;
     m->family = "llm";
     m->task = "text generation";
@@ -80,9 +82,11 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
                             .head_size = s->head_size, .vocab = s->vocab };
     m->context_max = s->context;
     sum_tensors(lm.file, m);
-    hn_err e = pass_bytes(cx, &lm, threads, 1, &m->arena);
-    if (!e)
-        e = pass_bytes(cx, &lm, threads, (int64_t)hn_stream_chunk(NULL), &m->arena);
+    /* A stream keeps three plans: for one token, for whole chunks, and for what is left of a prompt. */
+    const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
+    hn_err e = HN_OK;
+    for (size_t i = 0; !e && i < 3; i++)
+        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena);
     hn_lm_close(&lm);
     return e;
 }
@@ -102,7 +106,8 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
             if (hn_is_symbol(shape[i].dim[d]))
                 shape[i].dim[d] = 1;
         if (i == 0 && shape[i].rank == 4)        /* either order of channels: the two largest are the picture */
-            m->pixels = (double)shape[i].dim[2] * (double)(shape[i].dim[1] > shape[i].dim[3] ? shape[i].dim[1] : shape[i].dim[3]);
+            m->pixels = (double)shape[i].dim[2] *
+                        (double)(shape[i].dim[1] > shape[i].dim[3] ? shape[i].dim[1] : shape[i].dim[3]);
     }
     *out = shape;
     return HN_OK;

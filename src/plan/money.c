@@ -17,8 +17,10 @@ double hn_busy_hours(const hn_money *m) { return m->queries * m->edge_s / 3600 /
 static hn_month edge_month(const hn_money *m)
 {
     hn_month x = {
-        .fixed = m->devices * (m->device_usd / (12 * m->life_years) + m->idle_w * HOURS_MONTH / 1000 * m->usd_kwh + m->update_usd + m->support_usd),
-        .per_query = (m->load_w - m->idle_w) * m->edge_s / 3600 / 1000 * m->usd_kwh,     /* what working adds to waiting */
+        .fixed = m->devices * (m->device_usd / (12 * m->life_years) +
+                               m->idle_w * HOURS_MONTH / 1000 * m->usd_kwh + m->update_usd + m->support_usd),
+        .per_query = (m->load_w - m->idle_w) * m->edge_s / 3600 / 1000 *
+                     m->usd_kwh, /* what working adds to waiting */
     };
     x.total = x.fixed + x.per_query * m->queries;
     return x;
@@ -26,7 +28,8 @@ static hn_month edge_month(const hn_money *m)
 
 static hn_month api_month(const hn_money *m)
 {
-    hn_month x = { .fixed = m->storage_usd + m->egress_usd + m->cloud_support_usd, .per_query = m->api_query_usd + m->up_query_usd };
+    hn_month x = { .fixed = m->storage_usd + m->egress_usd + m->cloud_support_usd,
+                   .per_query = m->api_query_usd + m->up_query_usd };
     x.total = x.fixed + x.per_query * m->queries;
     return x;
 }
@@ -63,7 +66,7 @@ static hn_month vm_month(const hn_money *m)
 
 hn_month hn_month_of(const hn_money *m, hn_way w)
 {
-    const int known[] = { m->edge_known, m->api_known, m->vm_known };
+    const int known[] = { m->edge_known && !(hn_busy_hours(m) > HOURS_MONTH), m->api_known, m->vm_known };
     if (!known[w])
         return (hn_month){ NAN, NAN, NAN };
     return w == HN_EDGE ? edge_month(m) : w == HN_API ? api_month(m) : vm_month(m);
@@ -85,14 +88,17 @@ hn_way hn_cheapest(const hn_money *m)
 
 double hn_break_even(const hn_money *m, hn_way other)
 {
-    hn_month edge = hn_month_of(m, HN_EDGE), o = hn_month_of(m, other);
+    hn_month edge = edge_month(m), o = hn_month_of(m, other);
     double fixed = edge.fixed - o.fixed, slope = o.per_query - edge.per_query;
-    return slope > 0 && fixed > 0 ? fixed / slope : 0;
+    hn_money there = *m;
+    there.queries = slope > 0 && fixed > 0 ? fixed / slope : 0;
+    return m->edge_known && hn_busy_hours(&there) <= HOURS_MONTH ? there.queries : 0;
 }
 
 double hn_payback(const hn_money *m, hn_way other)
 {
-    double device = m->devices * m->device_usd, running = hn_month_of(m, HN_EDGE).total - device / (12 * m->life_years);
+    double device = m->devices * m->device_usd,
+           running = hn_month_of(m, HN_EDGE).total - device / (12 * m->life_years);
     double saved = hn_month_of(m, other).total - running;
     return saved > 0 ? device / saved : 0;
 }

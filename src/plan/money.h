@@ -45,16 +45,17 @@ const char *hn_way_name(hn_way w);
 typedef struct hn_month {
     double fixed;                    /* whatever happens */
     double per_query;
-    double total;                    /* at money.queries; for the cloud GPU in whole machines and billing steps */
+    double total; /* at money.queries; for the cloud GPU in whole machines and billing steps */
 } hn_month;
 
-/* A way that is not known costs NAN. */
+/* A way that is not known costs NAN, and so does an edge whose devices have more to do than a month has hours. */
 hn_month hn_month_of(const hn_money *m, hn_way w);
 hn_way hn_cheapest(const hn_money *m);                       /* HN_WAYS when nothing is known */
 double hn_vm_hours(const hn_money *m);                       /* billed, a month */
 double hn_vm_count(const hn_money *m);                       /* machines that never stop */
 
-/* Queries a month at which the edge costs what `other` costs; 0 when they never meet. */
+/* Queries a month at which the edge costs what `other` costs; 0 when they never meet, or only beyond what the
+ * devices can do. */
 double hn_break_even(const hn_money *m, hn_way other);
 /* Months until the device has paid for itself; 0 when it never does. */
 double hn_payback(const hn_money *m, hn_way other);

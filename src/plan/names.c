@@ -126,10 +126,14 @@ static hn_err nobody(hn_ctx *cx, const json_t *shelf, hn_shelf s, const char *as
                 break;
             }
     }
-    return hn_fail(cx, HN_EARG, "no %s '%s'; nearest: %s%s%s%s%s; `hone list %s` shows all", hn_shelf_one(s), asked,
-                   near[0] ? near[0] : "none", near[1] ? ", " : "", near[1] ? near[1] : "", near[2] ? ", " : "",
-                   near[2] ? near[2] : "", s == HN_SHELF_DEVICES ? "devices" : s == HN_SHELF_MODELS ? "models" :
-                   s == HN_SHELF_QUANTS ? "quants" : s == HN_SHELF_RUNTIMES ? "runtimes" : "clouds");
+    return hn_fail(cx, HN_EARG, "no %s '%s'; nearest: %s%s%s%s%s; `hone list %s` shows all", hn_shelf_one(s),
+                   asked, near[0] ? near[0] : "none", near[1] ? ", " : "", near[1] ? near[1] : "",
+                   near[2] ? ", " : "", near[2] ? near[2] : "",
+                   s == HN_SHELF_DEVICES    ? "devices"
+                   : s == HN_SHELF_MODELS   ? "models"
+                   : s == HN_SHELF_QUANTS   ? "quants"
+                   : s == HN_SHELF_RUNTIMES ? "runtimes"
+                                            : "clouds");
 }
 
 hn_err hn_catalog_find(hn_ctx *cx, const hn_catalog *c, hn_shelf s, const char *name, const json_t **out,

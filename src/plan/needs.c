@@ -19,7 +19,8 @@ typedef struct field {
 
 static const field fields[] = {
 #define TXT(f, option, arg, words, help) { option, words, NULL, true, 0, 0, offsetof(hn_needs, f) },
-#define NUM(f, option, arg, unit, least, most, help) { option, NULL, unit, false, least, most, offsetof(hn_needs, f) },
+#define NUM(f, option, arg, unit, least, most, help) \
+    { option, NULL, unit, false, least, most, offsetof(hn_needs, f) },
 #include "plan/needs.def"
 #undef TXT
 #undef NUM
@@ -51,7 +52,8 @@ static const struct unit { const char *base, *name; double times; } units[] = {
 
 static hn_err bad_number(hn_ctx *cx, const field *f, const char *value)
 {
-    return hn_fail(cx, HN_EARG, "--%s: expected a number%s%s, found '%s'", f->option, f->unit[0] ? " of " : "", f->unit, value);
+    return hn_fail(cx, HN_EARG, "--%s: expected a number%s%s, found '%s'", f->option,
+                   f->unit[0] ? " of " : "", f->unit, value);
 }
 
 static hn_err set_number(hn_ctx *cx, const field *f, const char *value, double *out)
@@ -71,8 +73,8 @@ static hn_err set_number(hn_ctx *cx, const field *f, const char *value, double *
     }
     x *= times;
     if (x < f->least || x > f->most)
-        return hn_fail(cx, HN_EARG, "--%s: %s is absurd: expected %g to %g%s%s", f->option, value, f->least, f->most,
-                       f->unit[0] ? " " : "", f->unit);
+        return hn_fail(cx, HN_EARG, "--%s: %s is absurd: expected %g to %g%s%s", f->option, value, f->least,
+                       f->most, f->unit[0] ? " " : "", f->unit);
     *out = x;
     return HN_OK;
 }
@@ -95,8 +97,9 @@ static hn_err set_word(hn_ctx *cx, const field *f, const char *value, const char
         w += n + strspn(w + n, " ");
     }
     if (f->words)
-        return hn_fail(cx, HN_EARG, "--%s: expected one of '%s', found '%s'%s%.*s%s", f->option, f->words, value,
-                       near ? "; did you mean '" : "", (int)near_len, near ? near : "", near ? "'?" : "");
+        return hn_fail(cx, HN_EARG, "--%s: expected one of '%s', found '%s'%s%.*s%s", f->option, f->words,
+                       value, near ? "; did you mean '" : "", (int)near_len, near ? near : "",
+                       near ? "'?" : "");
     *out = value;
     return HN_OK;
 }
@@ -130,11 +133,12 @@ static hn_err unknown_key(hn_ctx *cx, const char *path, size_t line, const char 
             near = fields[i].option;
         }
     }
-    return hn_fail(cx, HN_EFORMAT, "%s:%zu: no key '%s'%s%s%s; `hone plan --help` lists what can be asked", path, line, key,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return hn_fail(cx, HN_EFORMAT, "%s:%zu: no key '%s'%s%s%s; `hone plan --help` lists what can be asked",
+                   path, line, key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static hn_err take(hn_ctx *cx, const char *path, size_t line, const char *key, const json_t *v, hn_arena *a, hn_needs *n)
+static hn_err take(hn_ctx *cx, const char *path, size_t line, const char *key, const json_t *v, hn_arena *a,
+                   hn_needs *n)
 {
     char *text = json_is_string(v) ? hn_arena_text(a, json_string_value(v), json_string_length(v))
                : json_is_number(v) ? hn_arena_printf(a, "%.15g", json_number_value(v)) : NULL;
@@ -150,7 +154,9 @@ static hn_err take(hn_ctx *cx, const char *path, size_t line, const char *key, c
         return unknown_key(cx, path, line, key);
     hn_ctx inner = *cx;
     hn_err e = hn_needs_set(&inner, n, key, text);
-    return e ? hn_fail(cx, HN_EFORMAT, "%s:%zu: %.440s", path, line, inner.msg + (strncmp(inner.msg, "--", 2) == 0 ? 2 : 0)) : HN_OK;
+    return e ? hn_fail(cx, HN_EFORMAT, "%s:%zu: %.440s", path, line,
+                       inner.msg + (strncmp(inner.msg, "--", 2) == 0 ? 2 : 0))
+             : HN_OK;
 }
 
 hn_err hn_needs_parse(hn_ctx *cx, const char *path, const char *text, size_t len, hn_arena *a, hn_needs *n)
@@ -160,14 +166,16 @@ hn_err hn_needs_parse(hn_ctx *cx, const char *path, const char *text, size_t len
     json_t *v, *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     hn_err e = HN_OK;
     if (!json_is_object(root))
-        e = hn_fail(cx, HN_EFORMAT, "%s:%d: expected an object of needs: %s", path, root ? 1 : error.line, root ? "found another value" : error.text);
+        e = hn_fail(cx, HN_EFORMAT, "%s:%d: expected an object of needs: %s", path, root ? 1 : error.line,
+                    root ? "found another value" : error.text);
     json_object_foreach(root, key, v) {
         char *option = hn_arena_text(a, key, strlen(key));
         for (char *p = option; p && *p; p++)
             if (*p == '_')
                 *p = '-';
         if (!e)
-            e = option ? take(cx, path, hn_json_line(text, len, key), option, v, a, n) : hn_nomem(cx, "a scenario");
+            e = option ? take(cx, path, hn_json_line(text, len, key), option, v, a, n)
+                       : hn_nomem(cx, "a scenario");
     }
     json_decref(root);
     return e;
@@ -188,7 +196,8 @@ static bool is(const char *value, const char *word) { return value && strcmp(val
 
 bool hn_needs_lm(const hn_needs *n)
 {
-    return is(n->task, "chat") || is(n->task, "assistant") || is(n->task, "summarise") || is(n->task, "extract");
+    return is(n->task, "chat") || is(n->task, "assistant") || is(n->task, "summarise") ||
+           is(n->task, "extract");
 }
 
 hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
@@ -220,7 +229,8 @@ hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
 
 hn_err hn_currency_check(hn_ctx *cx, const hn_needs *n)
 {
-    static const char codes[] = "USD EUR GBP JPY CNY KRW INR CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF TRY BRL MXN ZAR SGD HKD TWD THB IDR ILS AED";
+    static const char codes[] = "USD EUR GBP JPY CNY KRW INR CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF TRY BRL "
+                                "MXN ZAR SGD HKD TWD THB IDR ILS AED";
     const char *near = codes;
     size_t best = 9;
     if (!n->currency)
@@ -233,9 +243,13 @@ hn_err hn_currency_check(hn_ctx *cx, const hn_needs *n)
         }
     }
     if (best > 0)
-        return hn_fail(cx, HN_EARG, "no currency '%s'; did you mean %.3s?  Known: %s", n->currency, near, codes);
+        return hn_fail(cx, HN_EARG, "no currency '%s'; did you mean %.3s?  Known: %s", n->currency, near,
+                       codes);
     if (strcmp(n->currency, "USD") != 0 && !hn_given_number(n->usd_rate))
-        return hn_fail(cx, HN_EARG, "--currency %s needs --usd-rate N, what a dollar buys of it today: no rate is built in, since rates age", n->currency);
+        return hn_fail(cx, HN_EARG,
+                       "--currency %s needs --usd-rate N, what a dollar buys of it today: no rate is built "
+                       "in, since rates age",
+                       n->currency);
     return HN_OK;
 }
 

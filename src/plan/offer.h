@@ -13,7 +13,7 @@
 /* The tables an offer looks into. */
 typedef struct hn_world {
     hn_catalog *c;
-    const hn_csv *lm_rows, *vision_rows;
+    const hn_csv *lm_rows, *vision_rows, *tiny_rows;
 } hn_world;
 
 hn_err hn_world_open(hn_ctx *cx, hn_catalog *c, hn_world *out);
@@ -39,11 +39,12 @@ typedef struct hn_offer {
 
     double watts, idle_watts;        /* 0: not known */
     double joules, joules_marginal;  /* per answer or image; 0: not known */
+    double tiny_joules;              /* measured by MLPerf Tiny; 0: not */
     const char *power_from;
 } hn_offer;
 
-void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, const hn_precision *p, const hn_needs *n,
-                   hn_arena *a, hn_offer *out);
+void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, const hn_precision *p,
+                   const hn_needs *n, hn_arena *a, hn_offer *out);
 
 /* Where it runs: the runtime tree's answer for this device and model, as an id of the catalogue. */
 double hn_kv_element(const char *type);          /* bytes; "f16" 2 */

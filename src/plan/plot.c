@@ -18,7 +18,11 @@ static const char *text_of(const json_t *j, const char *key)
 void hn_html_text(hn_buf *b, const char *text)
 {
     for (; *text; text++) {
-        const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '"' ? "&quot;" : NULL;
+        const char *as = *text == '&'   ? "&amp;"
+                         : *text == '<' ? "&lt;"
+                         : *text == '>' ? "&gt;"
+                         : *text == '"' ? "&quot;"
+                                        : NULL;
         if (as)
             hn_buf_text(b, as);
         else
@@ -41,12 +45,15 @@ static void put_text(hn_buf *b, double x, double y, const char *class, const cha
 static void put_rect(hn_buf *b, double x, double y, double w, double h, const char *class)
 {
     if (w > 0.2)
-        hn_buf_printf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\" class=\"%s\"/>\n", x, y, w, h, class);
+        hn_buf_printf(b,
+                      "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\" class=\"%s\"/>\n",
+                      x, y, w, h, class);
 }
 
 static void put_line(hn_buf *b, double x1, double y1, double x2, double y2, const char *class)
 {
-    hn_buf_printf(b, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2, y2, class);
+    hn_buf_printf(b, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2, y2,
+                  class);
 }
 
 /* The next of 1, 2, 5, 10, 20, ... that gives at most six steps. */
@@ -79,7 +86,8 @@ void hn_plot_fit(hn_buf *b, const json_t *rows, const char *label)
     size_t i, n = json_array_size(rows);
     double most = 0, height = 12 + (double)n * ROW;
     json_array_foreach(rows, i, row)
-        most = fmax(most, fmax(num(row, "need_gb"), fmin(num(row, "usable_gb"), 3 * num(row, "need_gb"))) * 1.05);
+        most = fmax(most,
+                    fmax(num(row, "need_gb"), fmin(num(row, "usable_gb"), 3 * num(row, "need_gb"))) * 1.05);
     if (!(most > 0))
         return;
     double scale = (WIDTH - LEFT - RIGHT) / most;
@@ -87,7 +95,8 @@ void hn_plot_fit(hn_buf *b, const json_t *rows, const char *label)
     grid(b, most, height, "GB");
     json_array_foreach(rows, i, row) {
         const json_t *m = json_object_get(row, "memory_gb");
-        double y = 10 + (double)i * ROW, x = LEFT, weights = num(m, "weights") * scale, cache = num(m, "cache") * scale;
+        double y = 10 + (double)i * ROW, x = LEFT, weights = num(m, "weights") * scale,
+               cache = num(m, "cache") * scale;
         double usable = num(row, "usable_gb") * scale, all = num(row, "need_gb") * scale;
         bool fits = strcmp(text_of(row, "verdict"), "no") != 0;
         put_text(b, LEFT - 10, y + 14, "name", text_of(row, label));
@@ -98,7 +107,9 @@ void hn_plot_fit(hn_buf *b, const json_t *rows, const char *label)
             put_line(b, LEFT + usable, y - 6, LEFT + usable, y + BAR + 6, "limit");
         put_text(b, fmin(x + all + 8, WIDTH - RIGHT + 4), y + 14, "value", text_of(row, "verdict"));
     }
-    static const char *const legend[][2] = { { "weights", "weights" }, { "cache", "cache" }, { "rest", "activations, runtime" } };
+    static const char *const legend[][2] = { { "weights", "weights" },
+                                             { "cache", "cache" },
+                                             { "rest", "activations, runtime" } };
     for (i = 0; i < 3; i++) {
         put_rect(b, LEFT + (double)i * 130, height + 30, 12, 12, legend[i][0]);
         put_text(b, LEFT + (double)i * 130 + 18, height + 41, "tick", legend[i][1]);
@@ -110,7 +121,8 @@ void hn_plot_fit(hn_buf *b, const json_t *rows, const char *label)
 
 /* ---- Speed --------------------------------------------------------------------------------------- */
 
-void hn_plot_bands(hn_buf *b, const json_t *rows, const char *label, const char *key, const char *unit, const char *bound)
+void hn_plot_bands(hn_buf *b, const json_t *rows, const char *label, const char *key, const char *unit,
+                   const char *bound)
 {
     const json_t *row;
     size_t i, n = json_array_size(rows);
@@ -135,7 +147,8 @@ void hn_plot_bands(hn_buf *b, const json_t *rows, const char *label, const char 
                  strcmp(text_of(row, "basis"), "estimated") == 0 ? "band" : "band sure");
         put_line(b, LEFT + at(band, 1) * scale, y - 1, LEFT + at(band, 1) * scale, y + BAR + 1, "middle");
         if (bound && num(row, bound) > 0)
-            put_line(b, LEFT + num(row, bound) * scale, y - 4, LEFT + num(row, bound) * scale, y + BAR + 4, "limit");
+            put_line(b, LEFT + num(row, bound) * scale, y - 4, LEFT + num(row, bound) * scale, y + BAR + 4,
+                     "limit");
         snprintf(value, sizeof value, "%.3g", at(band, 1));
         put_text(b, LEFT + fmax(at(band, 2), bound ? num(row, bound) : 0) * scale + 8, y + 14, "value", value);
     }
@@ -154,7 +167,9 @@ void hn_plot_chain(hn_buf *b, const json_t *chain)
 {
     const json_t *stages = json_object_get(chain, "stages"), *s;
     size_t i, n = json_array_size(stages);
-    double budget = num(chain, "budget_ms"), most = fmax(at(json_object_get(chain, "total_ms"), 2), budget) * 1.05, height = 12 + (double)n * ROW, low = 0;
+    double budget = num(chain, "budget_ms"),
+           most = fmax(at(json_object_get(chain, "total_ms"), 2), budget) * 1.05,
+           height = 12 + (double)n * ROW, low = 0;
     double scale = (WIDTH - LEFT - RIGHT) / most;
     open_plot(b, (int)height + 30, "latency chain");
     grid(b, most, height, "ms");
@@ -181,7 +196,10 @@ typedef struct axes { double x0, x1, y0, y1; } axes;      /* logarithms of the e
 enum { TOP = 14, BOTTOM = 330 };
 
 static double px(const axes *a, double x) { return 70 + (log10(x) - a->x0) / (a->x1 - a->x0) * (WIDTH - 210); }
-static double py(const axes *a, double y) { return BOTTOM - (log10(y) - a->y0) / (a->y1 - a->y0) * (BOTTOM - TOP); }
+static double py(const axes *a, double y)
+{
+    return BOTTOM - (log10(y) - a->y0) / (a->y1 - a->y0) * (BOTTOM - TOP);
+}
 
 static const char *thousands(double x, char out[24])
 {
@@ -205,7 +223,8 @@ static void put_axes(hn_buf *b, const axes *a)
     put_text(b, WIDTH - 132, 24, "tick", "USD a month");
 }
 
-static void put_curve(hn_buf *b, const axes *a, const json_t *points, size_t column, const char *class, const char *name)
+static void put_curve(hn_buf *b, const axes *a, const json_t *points, size_t column, const char *class,
+                      const char *name)
 {
     const json_t *p;
     size_t i;
@@ -245,7 +264,8 @@ void hn_plot_cost(hn_buf *b, const json_t *money)
     axes a = { 1, 9, 0, 1 };
     size_t i;
     const json_t *edge = json_array_get(json_object_get(money, "ways"), 0);
-    double most = 10, api = num(money, "break_even_api_queries"), vm = num(money, "break_even_cloud_gpu_queries"), now = num(money, "queries_month");
+    double most = 10, api = num(money, "break_even_api_queries"),
+           vm = num(money, "break_even_cloud_gpu_queries"), now = num(money, "queries_month");
     json_array_foreach(points, i, p)
         for (size_t k = 1; k < 4; k++)
             most = fmax(most, at(p, k));

@@ -2,6 +2,7 @@
 #include "plan/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +24,20 @@ json_t *hn_band_json(const hn_band *b)
 json_t *hn_offer_json(const hn_offer *o)
 {
     const hn_need *n = &o->need;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:s, s:f}", "device", o->device->id, "device_name", o->device->name, "model",
-                          o->model->id, "model_name", o->model->name, "precision", o->precision.name, "need_gb", n->total * 1e-9, "usable_gb",
-                          o->usable_gb, "verdict", o->usable_gb > 0 ? hn_verdict_name(o->verdict) : "unknown", "share", o->usable_gb > 0 ? n->total * 1e-9 / o->usable_gb : 0);
-    json_object_set_new(j, "memory_gb", json_pack("{s:f, s:f, s:f, s:f, s:f}", "weights", n->weights * 1e-9, "cache", n->cache * 1e-9,
-                                                  "activations", n->activations * 1e-9, "logits", n->logits * 1e-9, "runtime", n->runtime * 1e-9));
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:s, s:f}", "device", o->device->id,
+                          "device_name", o->device->name, "model", o->model->id, "model_name", o->model->name,
+                          "precision", o->precision.name, "need_gb", n->total * 1e-9, "usable_gb",
+                          o->usable_gb, "verdict", o->usable_gb > 0 ? hn_verdict_name(o->verdict) : "unknown",
+                          "share", o->usable_gb > 0 ? n->total * 1e-9 / o->usable_gb : 0);
+    json_object_set_new(j, "memory_gb",
+                        json_pack("{s:f, s:f, s:f, s:f, s:f}", "weights", n->weights * 1e-9, "cache",
+                                  n->cache * 1e-9, "activations", n->activations * 1e-9, "logits",
+                                  n->logits * 1e-9, "runtime", n->runtime * 1e-9));
     /* What `hone bench` will call private: of a language model the process, of a graph what it added. */
     if (!o->model->entry)
-        json_object_set_new(j, "bench_private_bytes", json_integer((json_int_t)(n->weights + n->activations + (o->model->lm ? n->cache + n->runtime : 0))));
+        json_object_set_new(j, "bench_private_bytes",
+                            json_integer((json_int_t)(n->weights + n->activations +
+                                                      (o->model->lm ? n->cache + n->runtime : 0))));
     if (o->model->lm) {
         json_object_set_new(j, "tokens_per_second", hn_band_json(&o->rate));
         json_object_set_new(j, "bound_tokens_per_second", number_or_null(o->bound));
@@ -40,7 +47,8 @@ json_t *hn_offer_json(const hn_offer *o)
         json_object_set_new(j, "speed_from", json_string(o->rate_from));
         json_object_set_new(j, "prefill_from", json_string(o->prefill_from));
         json_object_set_new(j, "basis", json_string(hn_basis_name(o->rate.basis)));
-        json_object_set_new(j, "perplexity_rise_percent", isnan(o->precision.loss) ? json_null() : json_real(o->precision.loss));
+        json_object_set_new(j, "perplexity_rise_percent",
+                            isnan(o->precision.loss) ? json_null() : json_real(o->precision.loss));
         json_object_set_new(j, "quality", json_string(o->precision.quality));
     } else {
         json_object_set_new(j, "image_ms", hn_band_json(&o->image_ms));
@@ -59,7 +67,8 @@ json_t *hn_offer_json(const hn_offer *o)
 
 void hn_assume(hn_draft *d, const char *what, double value, const char *unit, const char *change)
 {
-    json_array_append_new(d->assumed, json_pack("{s:s, s:f, s:s, s:s}", "what", what, "value", value, "unit", unit, "change", change));
+    json_array_append_new(d->assumed, json_pack("{s:s, s:f, s:s, s:s}", "what", what, "value", value, "unit",
+                                                unit, "change", change));
 }
 
 void hn_remark(hn_draft *d, const char *text)
@@ -97,10 +106,13 @@ static hn_err field_devices(hn_draft *d, hn_field *f)
     } else if (d->n->device) {
         HN_TRY(hn_catalog_find(d->cx, d->w->c, HN_SHELF_DEVICES, d->n->device, &e, &others));
         if (hn_device_is_class(e))
-            return hn_fail(d->cx, HN_EARG, "'%s' is a class of devices, not one: `hone list devices` shows parts", hn_entry_text(e, "name"));
+            return hn_fail(d->cx, HN_EARG,
+                           "'%s' is a class of devices, not one: `hone list devices` shows parts",
+                           hn_entry_text(e, "name"));
         hn_device_of(d->w->c, e, ram, &f->device[f->device_count++]);
         if (others[0])
-            hn_remark(d, hn_arena_printf(d->a, "'%s' was taken as %s; it could also be %s", d->n->device, hn_entry_text(e, "id"), others));
+            hn_remark(d, hn_arena_printf(d->a, "'%s' was taken as %s; it could also be %s", d->n->device,
+                                         hn_entry_text(e, "id"), others));
         hn_draft_disagreements(d, e);
     } else {
         json_array_foreach(shelf, i, e)
@@ -131,20 +143,30 @@ static hn_err field_models(hn_draft *d, hn_field *f)
     if (d->ask->file) {
         f->model[f->model_count++] = *d->ask->file;
         if (d->ask->file->plain_steps)
-            hn_remark(d, hn_arena_printf(d->a, "%zu steps of this model run through operators' plain code, whose scratch memory is not in these figures: "
-                                         "measure with `hone bench`", d->ask->file->plain_steps));
+            hn_remark(d, hn_arena_printf(d->a,
+                                         "%zu steps of this model run through operators' plain code, whose "
+                                         "scratch memory is not in these figures: "
+                                         "measure with `hone bench`",
+                                         d->ask->file->plain_steps));
         return HN_OK;
     }
     if (d->n->model) {
         HN_TRY(hn_catalog_find(d->cx, d->w->c, HN_SHELF_MODELS, d->n->model, &e, &others));
         hn_model_of(d->w->c, e, &f->model[f->model_count++]);
         const hn_model *m = &f->model[0];
-        if (m->lm && (m->dims.layers == 0 || m->dims.kv_heads == 0 || json_object_size(json_object_get(e, "file_gb")) == 0))
-            return hn_fail(d->cx, HN_EUNSUP, "%s: nothing is published that a plan could be made from: its shape or sizes are not known", m->name);
+        if (m->lm && (m->dims.layers == 0 || m->dims.kv_heads == 0 ||
+                      json_object_size(json_object_get(e, "file_gb")) == 0))
+            return hn_fail(
+                d->cx, HN_EUNSUP,
+                "%s: nothing is published that a plan could be made from: its shape or sizes are not known",
+                m->name);
         if (!m->lm && m->ops == 0)
-            return hn_fail(d->cx, HN_EUNSUP, "%s: its work per run is not in the catalogue; give the model's file instead", m->name);
+            return hn_fail(d->cx, HN_EUNSUP,
+                           "%s: its work per run is not in the catalogue; give the model's file instead",
+                           m->name);
         if (others[0])
-            hn_remark(d, hn_arena_printf(d->a, "'%s' was taken as %s; it could also be %s", d->n->model, hn_entry_text(e, "id"), others));
+            hn_remark(d, hn_arena_printf(d->a, "'%s' was taken as %s; it could also be %s", d->n->model,
+                                         hn_entry_text(e, "id"), others));
         hn_draft_disagreements(d, e);
         return HN_OK;
     }
@@ -154,17 +176,34 @@ static hn_err field_models(hn_draft *d, hn_field *f)
     }
     qsort(f->model, f->model_count, sizeof *f->model, by_params);
     if (f->model_count == 0)
-        return hn_fail(d->cx, HN_EUNSUP, "no model of the catalogue is known well enough for task '%s'; give a model's file", d->n->task);
+        return hn_fail(d->cx, HN_EUNSUP,
+                       "no model of the catalogue is known well enough for task '%s'; give a model's file",
+                       d->n->task);
     return HN_OK;
 }
 
 static hn_err check_context(hn_draft *d, const hn_model *m)
 {
     if (d->n->context > m->context_max && m->context_max > 0)
-        return hn_fail(d->cx, HN_EARG, "contradictory: --context %.0f, but %s looks back on at most %.0f tokens", d->n->context, m->name, m->context_max);
+        return hn_fail(d->cx, HN_EARG,
+                       "contradictory: --context %.0f, but %s looks back on at most %.0f tokens",
+                       d->n->context, m->name, m->context_max);
     if (hn_given_number(d->n->rate) && !m->lm)
         return hn_fail(d->cx, HN_EARG, "contradictory: --tokens-per-second, but %s makes no tokens", m->name);
     return HN_OK;
+}
+
+/* "fits, 9.52 of 14.00 GB"; small ones in megabytes */
+static const char *share_of(const hn_offer *o, char out[64])
+{
+    double need = o->need.total * 1e-9;
+    if (o->usable_gb < 0.1)
+        snprintf(out, 64, "%s, %.3g of %.3g MB", hn_verdict_name(o->verdict), need * 1e3, o->usable_gb * 1e3);
+    else if (need < 0.1)
+        snprintf(out, 64, "%s, %.1f MB of %.2f GB", hn_verdict_name(o->verdict), need * 1e3, o->usable_gb);
+    else
+        snprintf(out, 64, "%s, %.2f of %.2f GB", hn_verdict_name(o->verdict), need, o->usable_gb);
+    return out;
 }
 
 /* ---- One device, one model ------------------------------------------------------------------------- */
@@ -174,7 +213,8 @@ static double context_that_fits(const hn_draft *d, const hn_offer *o)
 {
     hn_load l = hn_load_of(d->n, o->model);
     hn_lm_load one = { 1, l.parallel, 512, l.kv_element };
-    double per_token = hn_cache_bytes(&o->model->dims, &one) * 1.02, room = o->usable_gb * 1e9 * 0.98 - (o->need.total - o->need.cache * 1.02);
+    double per_token = hn_cache_bytes(&o->model->dims, &one) * 1.02,
+           room = o->usable_gb * 1e9 * 0.98 - (o->need.total - o->need.cache * 1.02);
     return per_token > 0 && room > 0 ? floor(room / per_token / 256) * 256 : 0;
 }
 
@@ -218,13 +258,16 @@ static void suggest_device(hn_draft *d, const hn_model *m, const hn_precision *p
             continue;
         hn_device_of(d->w->c, e, 0, dev);
         hn_offer_make(d->w, dev, m, p, d->n, d->a, &o);
-        if (o.verdict != HN_TOO_BIG && dev->price.known && o.rate.mid > 0 && (!best || dev->price.low < best->price.low)) {
+        if (o.verdict != HN_TOO_BIG && dev->price.known && o.rate.mid > 0 &&
+            (!best || dev->price.low < best->price.low)) {
             best = dev;
             rate = o.rate.mid;
         }
     }
     if (best)
-        json_array_append_new(list, json_sprintf("a larger device: %s (%.0f USD) holds %s, at %.1f tokens/s or so", best->name, best->price.low, p->name, rate));
+        json_array_append_new(list,
+                              json_sprintf("a larger device: %s (%.0f USD) holds %s, at %.1f tokens/s or so",
+                                           best->name, best->price.low, p->name, rate));
 }
 
 static json_t *what_to_change(hn_draft *d, const hn_offer *asked, const hn_offer *all, size_t count)
@@ -235,10 +278,13 @@ static json_t *what_to_change(hn_draft *d, const hn_offer *asked, const hn_offer
         if (all[i].verdict != HN_TOO_BIG && all[i].precision.bytes < asked->precision.bytes)
             smaller = &all[i];
     if (smaller)
-        json_array_append_new(list, json_sprintf("%s: %.2f GB, %s", smaller->precision.name, smaller->need.total * 1e-9, hn_verdict_name(smaller->verdict)));
+        json_array_append_new(list,
+                              json_sprintf("%s: %.2f GB, %s", smaller->precision.name,
+                                           smaller->need.total * 1e-9, hn_verdict_name(smaller->verdict)));
     double context = asked->model->lm ? context_that_fits(d, asked) : 0;
     if (context >= 256)
-        json_array_append_new(list, json_sprintf("--context %.0f: then %s fits", context, asked->precision.name));
+        json_array_append_new(list,
+                              json_sprintf("--context %.0f: then %s fits", context, asked->precision.name));
     if (asked->model->lm && !d->n->kv) {
         hn_needs q = *d->n;
         hn_offer o;
@@ -260,6 +306,7 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     size_t n = hn_model_precisions(d->w->c, &f->model[0], p), kept = 0;
     hn_offer *o = HN_NEW(d->a, hn_offer, n + 1);
     json_t *rows = json_array();
+    char text[64];
     const hn_offer *asked = NULL;
     if (!o)
         return hn_nomem(d->cx, "a plan");
@@ -281,22 +328,29 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     }
     if (!asked) {
         json_decref(rows);
-        return hn_fail(d->cx, HN_EARG, "%s has no size at precision '%s'; it has %s, ... %s", f->model[0].name, d->n->precision, p[0].name, p[n - 1].name);
+        return hn_fail(d->cx, HN_EARG, "%s has no size at precision '%s'; it has %s, ... %s",
+                       f->model[0].name, d->n->precision, p[0].name, p[n - 1].name);
     }
     json_object_set_new(d->out, "fit", rows);
     const hn_offer *shown = d->best ? d->best : asked;
     const char *why = hn_offer_reject(shown, d->n, d->a);
     if (d->best)
-        json_object_set_new(d->out, "sentence", json_sprintf("%s %s on %s: %s, %.2f of %.2f GB", shown->model->name, shown->precision.name, shown->device->name,
-                                                            hn_verdict_name(shown->verdict), shown->need.total * 1e-9, shown->usable_gb));
+        json_object_set_new(d->out, "sentence",
+                            json_sprintf("%s %s on %s: %s", shown->model->name, shown->precision.name,
+                                         shown->device->name, share_of(shown, text)));
     else
-        json_object_set_new(d->out, "sentence", strncmp(why, shown->model->name, strlen(shown->model->name)) == 0
-                                                    ? json_sprintf("%s: %s", shown->device->name, why)
-                                                    : json_sprintf("%s on %s: %s", shown->model->name, shown->device->name, why));
+        json_object_set_new(d->out, "sentence",
+                            strncmp(why, shown->model->name, strlen(shown->model->name)) == 0
+                                ? json_sprintf("%s: %s", shown->device->name, why)
+                                : json_sprintf("%s on %s: %s", shown->model->name, shown->device->name, why));
     d->shown = shown;
     if (!d->best)
-        json_object_set_new(d->out, "change", shown->usable_gb > 0 ? what_to_change(d, asked, o, kept) : json_array());
-    json_object_set_new(d->out, "verdict", json_string(!d->best ? "no" : shown->verdict == HN_TIGHT ? "tight" : "yes"));
+        json_object_set_new(d->out, "change",
+                            shown->usable_gb > 0 ? what_to_change(d, asked, o, kept) : json_array());
+    json_object_set_new(d->out, "verdict",
+                        json_string(!d->best                     ? "no"
+                                    : shown->verdict == HN_TIGHT ? "tight"
+                                                                 : "yes"));
     return HN_OK;
 }
 
@@ -304,12 +358,25 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
 
 static void why_this(const hn_draft *d, const hn_offer *o, json_t *row)
 {
-    json_t *tree = hn_tree_runtime(d->w->c, o->device), *quant = hn_tree_quant(d->w->c, o->device, d->n), *then = json_object_get(tree, "then");
+    json_t *tree = hn_tree_runtime(d->w->c, o->device), *quant = hn_tree_quant(d->w->c, o->device, d->n),
+           *then = json_object_get(tree, "then");
     bool cpu = o->device->here || is(o->device->kind, "sbc");
+    if (is(o->device->kind, "mcu")) {
+        json_object_set(row, "runtime", json_array_get(hn_value_of(o->device->entry, "runtimes"), 0));
+        json_decref(tree);
+        json_decref(quant);
+        return;
+    }
     if (o->model->lm && !is(hn_device_vendor(o->device), "NVIDIA"))
-        json_object_set_new(row, "runtime", json_string(cpu ? "hone" : is(hn_device_vendor(o->device), "Apple") ? "mlx or llama.cpp" : "llama.cpp"));
+        json_object_set_new(row, "runtime",
+                            json_string(cpu                                        ? "hone"
+                                        : is(hn_device_vendor(o->device), "Apple") ? "mlx or llama.cpp"
+                                                                                   : "llama.cpp"));
     else
-        json_object_set_new(row, "runtime", cpu ? json_string("hone") : o->model->lm ? json_string("tensorrt-llm") : json_incref(json_array_get(then, 0)));
+        json_object_set_new(row, "runtime",
+                            cpu            ? json_string("hone")
+                            : o->model->lm ? json_string("tensorrt-llm")
+                                           : json_incref(json_array_get(then, 0)));
     json_object_set_new(row, "runtime_path", tree ? tree : json_null());
     json_object_set_new(row, "quant_path", quant ? quant : json_null());
 }
@@ -322,9 +389,13 @@ static void drop_by_chain(hn_draft *d, hn_choice *c)
         hn_offer o = c->offer[i];
         json_t *chain = hn_chain_make(d->w, d->n, &o);
         if (is(hn_entry_text(chain, "holds"), "no"))
-            c->reject[c->reject_count++] = (struct hn_reject){ o.device, o.model, o.precision.name,
-                hn_arena_printf(d->a, "%s: the chain around it takes at least %.1f ms, allowed are %g", o.model->name,
-                                json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)), json_number_value(json_object_get(chain, "budget_ms"))) };
+            c->reject[c->reject_count++] = (struct hn_reject){
+                o.device, o.model, o.precision.name,
+                hn_arena_printf(d->a, "%s: the chain around it takes at least %.1f ms, allowed are %g",
+                                o.model->name,
+                                json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)),
+                                json_number_value(json_object_get(chain, "budget_ms")))
+            };
         else
             c->offer[kept++] = o;
         json_decref(chain);
@@ -348,24 +419,31 @@ static hn_err many(hn_draft *d, const hn_field *f)
         json_array_append_new(rows, row);
     }
     for (size_t i = 0; i < c->reject_count; i++)
-        json_array_append_new(rejects, json_pack("{s:s, s:s, s:s}", "device", c->reject[i].device->id, "device_name", c->reject[i].device->name,
-                                                 "why", c->reject[i].why));
+        json_array_append_new(rejects,
+                              json_pack("{s:s, s:s, s:s}", "device", c->reject[i].device->id, "device_name",
+                                        c->reject[i].device->name, "why", c->reject[i].why));
     json_object_set_new(d->out, "choices", rows);
-    json_object_set_new(d->out, "choices_left_out", json_integer((json_int_t)(c->offer_count > CHOICES_MAX ? c->offer_count - CHOICES_MAX : 0)));
+    json_object_set_new(
+        d->out, "choices_left_out",
+        json_integer((json_int_t)(c->offer_count > CHOICES_MAX ? c->offer_count - CHOICES_MAX : 0)));
     json_object_set_new(d->out, "rejected", rejects);
     const hn_offer *o = c->offer_count ? &c->offer[0] : NULL, *large = o;
+    char text[64];
     d->best = o;
     for (size_t i = 1; i < c->offer_count; i++)
         if (c->offer[i].model->params > large->model->params)
             large = &c->offer[i];
     if (o) {
-        json_object_set_new(d->out, "sentence", json_sprintf("%s with %s at %s: %s, %.2f of %.2f GB", o->device->name, o->model->name, o->precision.name,
-                                                            hn_verdict_name(o->verdict), o->need.total * 1e-9, o->usable_gb));
+        json_object_set_new(d->out, "sentence",
+                            json_sprintf("%s with %s at %s: %s", o->device->name, o->model->name,
+                                         o->precision.name, share_of(o, text)));
         if (large->model->params > o->model->params)
-            hn_remark(d, hn_arena_printf(d->a, "the largest model that meets the needs is %s at %s on %s", large->model->name, large->precision.name,
-                                         large->device->name));
+            hn_remark(d, hn_arena_printf(d->a, "the largest model that meets the needs is %s at %s on %s",
+                                         large->model->name, large->precision.name, large->device->name));
     } else {
-        json_object_set_new(d->out, "sentence", json_string(f->device_count > 1 ? "no device of the catalogue meets these needs" : c->reject[0].why));
+        json_object_set_new(d->out, "sentence",
+                            json_string(f->device_count > 1 ? "no device of the catalogue meets these needs"
+                                                            : c->reject[0].why));
     }
     json_object_set_new(d->out, "verdict", json_string(!o ? "no" : o->verdict == HN_TIGHT ? "tight" : "yes"));
     return HN_OK;
@@ -405,11 +483,13 @@ static void where(hn_draft *d, double break_even_day)
     const char *why;
     json_t *factors = hn_factors(d->w->c, d->n, break_even_day);
     const char *says = hn_factors_verdict(d->n, factors, &why);
-    bool asked = strcmp(says, "open") != 0 && (d->n->privacy || d->n->connectivity || d->n->regulation || d->n->where || d->ask->explain ||
-                                                hn_given_number(d->n->queries_day));
+    bool asked = strcmp(says, "open") != 0 &&
+                 (d->n->privacy || d->n->connectivity || d->n->regulation || d->n->where || d->ask->explain ||
+                  hn_given_number(d->n->queries_day));
     if (asked)
-        json_object_set_new(d->out, "where", json_pack("{s:s, s:s, s:O, s:o}", "says", says, "because", why, "factors", factors, "dimensions",
-                                                       hn_dimensions(d->w->c)));
+        json_object_set_new(d->out, "where",
+                            json_pack("{s:s, s:s, s:O, s:o}", "says", says, "because", why, "factors",
+                                      factors, "dimensions", hn_dimensions(d->w->c)));
     json_decref(factors);
     json_t *cloud = hn_tree_cloud(d->w->c, d->n), *advice = hn_advice(d->w->c, d->n);
     if (cloud)
@@ -427,12 +507,16 @@ static void chain_around(hn_draft *d)
     if (!chain)
         return;
     json_object_set_new(d->out, "chain", chain);
-    double budget = json_number_value(json_object_get(chain, "budget_ms")), low = json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0));
+    double budget = json_number_value(json_object_get(chain, "budget_ms")),
+           low = json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0));
     const char *sentence = json_string_value(json_object_get(d->out, "sentence"));
     if (!d->best || is(holds, "yes"))
         return;
-    json_t *longer = is(holds, "no") ? json_sprintf("%s on %s fits, but the whole chain takes at least %.0f ms, allowed are %g", o->model->name, o->device->name, low, budget)
-                                     : json_sprintf("%s; the whole chain may hold %g ms, measure it", sentence, budget);
+    json_t *longer = is(holds, "no")
+                         ? json_sprintf(
+                               "%s on %s fits, but the whole chain takes at least %.0f ms, allowed are %g",
+                               o->model->name, o->device->name, low, budget)
+                         : json_sprintf("%s; the whole chain may hold %g ms, measure it", sentence, budget);
     json_object_set_new(d->out, "sentence", longer);
     json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "tight"));
 }
@@ -492,11 +576,15 @@ hn_err hn_calibration_read(hn_ctx *cx, const char *path, hn_arena *a, hn_calibra
     hn_file_close(&f);
     const json_t *k = json_object_get(j, "decode");
     const char *model = hn_entry_text(k, "model");
-    hn_calibration c = { json_number_value(json_object_get(k, "tokens_per_second")), json_number_value(json_object_get(k, "bytes_per_token")),
-                         json_number_value(json_object_get(k, "layers")), hn_arena_text(a, model, strlen(model)) };
+    hn_calibration c = { json_number_value(json_object_get(k, "tokens_per_second")),
+                         json_number_value(json_object_get(k, "bytes_per_token")),
+                         json_number_value(json_object_get(k, "layers")),
+                         hn_arena_text(a, model, strlen(model)) };
     json_decref(j);
-    if (!(c.tokens_s > 0 && c.tokens_s < 1e9 && c.bytes > 0 && c.bytes < 1e15 && c.layers > 0 && c.layers < 1e5))
-        return hn_fail(cx, HN_EFORMAT, "%s: expected what `hone bench MODEL.gguf --save-calibration FILE` writes", path);
+    if (!(c.tokens_s > 0 && c.tokens_s < 1e9 && c.bytes > 0 && c.bytes < 1e15 && c.layers > 0 &&
+          c.layers < 1e5))
+        return hn_fail(cx, HN_EFORMAT,
+                       "%s: expected what `hone bench MODEL.gguf --save-calibration FILE` writes", path);
     *out = c;
     return HN_OK;
 }

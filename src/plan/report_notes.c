@@ -31,18 +31,31 @@ void hn_draft_commands(hn_draft *d)
     const char *file = d->n->file ? d->n->file : o && o->model->lm ? "model.gguf" : "model.onnx";
     if (o && o->model->lm) {
         double context = hn_load_of(d->n, o->model).context;
+        if (!d->n->file && strcmp(o->precision.name, "F16") != 0)
+            command(&c, "quantize",
+                    hn_arena_printf(d->a, "hone quantize model-f16.gguf %s %s", file, o->precision.name),
+                    "the precision of this plan, from full weights");
         if (!d->n->file)
-            command(&c, "inspect", hn_arena_printf(d->a, "hone plan %s --device %s --context %.0f", file, o->device->here ? "here" : o->device->id, context),
+            command(&c, "inspect",
+                    hn_arena_printf(d->a, "hone plan %s --device %s --context %.0f", file,
+                                    o->device->here ? "here" : o->device->id, context),
                     "the same from the file itself, exact to the byte");
-        command(&c, "bench", hn_arena_printf(d->a, "hone bench %s --context %.0f --save-calibration device.json", file, context),
+        command(&c, "bench",
+                hn_arena_printf(d->a, "hone bench %s --context %.0f --save-calibration device.json", file,
+                                context),
                 "on the device: measured speed and memory");
-        command(&c, "plan", hn_arena_printf(d->a, "hone plan %s --device %s --calibration device.json", file, o->device->here ? "here" : o->device->id),
+        command(&c, "plan",
+                hn_arena_printf(d->a, "hone plan %s --device %s --calibration device.json", file,
+                                o->device->here ? "here" : o->device->id),
                 "the plan again, calibrated");
         command(&c, "chat", hn_arena_printf(d->a, "hone chat %s --context %.0f", file, context), "try it");
     } else if (o) {
-        command(&c, "inspect", hn_arena_printf(d->a, "hone inspect %s", file), "exact memory, and operators that are missing");
-        command(&c, "bench", hn_arena_printf(d->a, "hone bench %s --threads 1 --profile", file), "on the device: measured latency and memory");
-        command(&c, "verify", hn_arena_printf(d->a, "hone verify %s --data goldens", file), "the answers are right there too");
+        command(&c, "inspect", hn_arena_printf(d->a, "hone inspect %s", file),
+                "exact memory, and operators that are missing");
+        command(&c, "bench", hn_arena_printf(d->a, "hone bench %s --threads 1 --profile", file),
+                "on the device: measured latency and memory");
+        command(&c, "verify", hn_arena_printf(d->a, "hone verify %s --data goldens", file),
+                "the answers are right there too");
     } else {
         command(&c, "list", "hone list devices", "what there is to choose from");
         command(&c, "list", "hone list models", "models and their sizes");
@@ -65,7 +78,8 @@ static const json_t *entry_of(hn_ctx *cx, const hn_world *w, const char *name, h
     return NULL;
 }
 
-static void explain_value(json_t *rows, const hn_world *w, hn_shelf s, const json_t *entry, const char *key, const json_t *v)
+static void explain_value(json_t *rows, const hn_world *w, hn_shelf s, const json_t *entry, const char *key,
+                          const json_t *v)
 {
     const json_t *item;
     size_t i;
@@ -75,11 +89,16 @@ static void explain_value(json_t *rows, const hn_world *w, hn_shelf s, const jso
         return;
     }
     const json_t *inner = json_object_get(v, "value") ? json_object_get(v, "value") : v;
-    const char *source = hn_entry_text(v, "source"), *date = hn_entry_text(v, "date"), *unit = hn_entry_text(v, "unit");
-    char *value = json_is_string(inner) ? NULL : json_dumps(inner, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", key, "value", value ? value : json_string_value(inner), "unit", unit,
-                                          "source", source[0] ? source : hn_entry_text(entry, "source"), "date", date[0] ? date :
-                                          hn_catalog_date(w->c, hn_shelf_file(s)), "file", hn_shelf_file(s)));
+    const char *source = hn_entry_text(v, "source"), *date = hn_entry_text(v, "date"),
+               *unit = hn_entry_text(v, "unit");
+    char *value = json_is_string(inner)
+                      ? NULL
+                      : json_dumps(inner, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", key, "value",
+                                          value ? value : json_string_value(inner), "unit", unit, "source",
+                                          source[0] ? source : hn_entry_text(entry, "source"), "date",
+                                          date[0] ? date : hn_catalog_date(w->c, hn_shelf_file(s)), "file",
+                                          hn_shelf_file(s)));
     free(value);
 }
 
@@ -107,7 +126,10 @@ hn_err hn_explain(hn_ctx *cx, const hn_world *w, const char *what, json_t **out)
             explain_value(rows, w, s, e, key, v);
     } else {
         json_decref(rows);
-        return hn_fail(cx, HN_EARG, "nothing in the catalogue is called '%s'; expected ID or ID.KEY, such as raspberry-pi-5.power_w", what);
+        return hn_fail(
+            cx, HN_EARG,
+            "nothing in the catalogue is called '%s'; expected ID or ID.KEY, such as raspberry-pi-5.power_w",
+            what);
     }
     *out = rows;
     return HN_OK;

@@ -40,7 +40,7 @@ static void title(page *p, const char *text) { hn_buf_printf(p->b, "\n%s\n", tex
 /* Three digits, whatever the size: "16.7", "0.94", "1240". */
 static const char *short_number(double x, char out[24])
 {
-    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : 2;
+    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : x >= 0.095 ? 2 : 4;
     snprintf(out, 24, "%.*f", digits, x);
     return out;
 }
@@ -68,11 +68,13 @@ static void fit_table(page *p, const json_t *rows)
     char speed[64], joules[24], bound[24];
     size_t i;
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "precision  need GB  of it  verdict      tokens/s       bound  J/answer  loss" : "precision  need GB  of it  verdict      ms an image     J/image");
+    title(p, lm ? "precision  need GB  of it  verdict      tokens/s       bound  J/answer  loss"
+                : "precision  need GB  of it  verdict      ms an image     J/image");
     json_array_foreach(rows, i, row) {
         const json_t *loss = json_object_get(row, "perplexity_rise_percent");
-        hn_buf_printf(p->b, "%-9s %8.2f %4.0f %%  %-11s  %-14s", hn_entry_text(row, "precision"), num(row, "need_gb"), 100 * num(row, "share"),
-                      hn_entry_text(row, "verdict"), range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed));
+        hn_buf_printf(p->b, "%-9s %8.2f %4.0f %%  %-11s  %-14s", hn_entry_text(row, "precision"),
+                      num(row, "need_gb"), 100 * num(row, "share"), hn_entry_text(row, "verdict"),
+                      range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed));
         if (lm)
             hn_buf_printf(p->b, " %5s", figure(json_object_get(row, "bound_tokens_per_second"), bound));
         hn_buf_printf(p->b, "  %8s", figure(json_object_get(row, "joules"), joules));
@@ -86,25 +88,32 @@ static void parts(page *p, const json_t *best)
 {
     const json_t *m = json_object_get(best, "memory_gb");
     char text[200];
-    snprintf(text, sizeof text, "weights %.3f, cache %.3f, activations %.3f, logits %.3f, runtime %.3f GB, and 2 %% slack", num(m, "weights"),
-             num(m, "cache"), num(m, "activations"), num(m, "logits"), num(m, "runtime"));
+    double unit = num(best, "need_gb") < 0.1 ? 1e3 : 1;
+    snprintf(text, sizeof text,
+             "weights %.3f, cache %.3f, activations %.3f, logits %.3f, runtime %.3f %s, and 2 %% slack",
+             num(m, "weights") * unit, num(m, "cache") * unit, num(m, "activations") * unit,
+             num(m, "logits") * unit, num(m, "runtime") * unit, unit > 1 ? "MB" : "GB");
     wrap(p->b, "memory   ", text);
     snprintf(text, sizeof text, "%s: %.150s", hn_entry_text(best, "basis"), hn_entry_text(best, "speed_from"));
     wrap(p->b, "speed    ", text);
     if (num(best, "sustained_share") < 1) {
-        const json_t *rate = json_object_get(best, json_object_get(best, "bound_tokens_per_second") ? "tokens_per_second" : "image_ms");
+        const json_t *rate = json_object_get(
+            best, json_object_get(best, "bound_tokens_per_second") ? "tokens_per_second" : "image_ms");
         bool lm = json_object_get(best, "bound_tokens_per_second") != NULL;
-        snprintf(text, sizeof text, "%.3g %s when it runs for long and gets hot", at(rate, 1) * (lm ? num(best, "sustained_share") : 1 / num(best, "sustained_share")),
+        snprintf(text, sizeof text, "%.3g %s when it runs for long and gets hot",
+                 at(rate, 1) * (lm ? num(best, "sustained_share") : 1 / num(best, "sustained_share")),
                  lm ? "tokens/s" : "ms");
         wrap(p->b, "heat     ", text);
     }
     if (json_is_array(json_object_get(best, "first_token_ms"))) {
         char first[64], answer[64];
-        snprintf(text, sizeof text, "first token %s ms, whole answer %s ms", range(json_object_get(best, "first_token_ms"), first),
+        snprintf(text, sizeof text, "first token %s ms, whole answer %s ms",
+                 range(json_object_get(best, "first_token_ms"), first),
                  range(json_object_get(best, "answer_ms"), answer));
         wrap(p->b, "waiting  ", text);
     } else if (json_object_get(best, "first_token_ms")) {
-        snprintf(text, sizeof text, "the first token is not known: %.120s", hn_entry_text(best, "prefill_from"));
+        snprintf(text, sizeof text, "the first token is not known: %.120s",
+                 hn_entry_text(best, "prefill_from"));
         wrap(p->b, "waiting  ", text);
     }
     if (json_is_number(json_object_get(best, "watts"))) {
@@ -126,9 +135,11 @@ static void choices(page *p, const json_t *rows)
     title(p, lm ? "device                     model         precision  of it  tokens/s       W  USD"
                 : "device                     model         precision  of it  ms an image    W  USD");
     json_array_foreach(rows, i, row) {
-        hn_buf_printf(p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"), hn_entry_text(row, "model"),
-                      hn_entry_text(row, "precision"), 100 * num(row, "share"), range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
-                      figure(json_object_get(row, "watts"), watts), figure(json_object_get(row, "price_usd"), price));
+        hn_buf_printf(
+            p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"),
+            hn_entry_text(row, "model"), hn_entry_text(row, "precision"), 100 * num(row, "share"),
+            range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
+            figure(json_object_get(row, "watts"), watts), figure(json_object_get(row, "price_usd"), price));
     }
 }
 
@@ -140,7 +151,8 @@ static void rejected(page *p, const json_t *rows)
     title(p, "rejected");
     json_array_foreach(rows, i, row) {
         if (i == most) {
-            hn_buf_printf(p->b, "%-27sand %zu more; --explain path shows them\n", "", json_array_size(rows) - most);
+            hn_buf_printf(p->b, "%-27sand %zu more; --explain path shows them\n", "",
+                          json_array_size(rows) - most);
             break;
         }
         snprintf(lead, sizeof lead, "%-26.26s ", hn_entry_text(row, "device"));
@@ -155,16 +167,21 @@ static void chain(page *p, const json_t *c)
     const json_t *s;
     size_t i;
     char lead[64], text[64];
-    hn_buf_printf(p->b, "\nlatency  %.3g ms for the whole chain (%s): %s\n", num(c, "budget_ms"), hn_entry_text(c, "from"),
-                  strcmp(hn_entry_text(c, "holds"), "yes") == 0 ? "it holds" : strcmp(hn_entry_text(c, "holds"), "no") == 0 ? "it cannot hold" : "it may hold");
+    hn_buf_printf(p->b, "\nlatency  %.3g ms for the whole chain (%s): %s\n", num(c, "budget_ms"),
+                  hn_entry_text(c, "from"),
+                  strcmp(hn_entry_text(c, "holds"), "yes") == 0  ? "it holds"
+                  : strcmp(hn_entry_text(c, "holds"), "no") == 0 ? "it cannot hold"
+                                                                 : "it may hold");
     json_array_foreach(json_object_get(c, "stages"), i, s) {
-        snprintf(lead, sizeof lead, "  %-20.20s %13s ms  ", hn_entry_text(s, "stage"), range(json_object_get(s, "ms"), text));
+        snprintf(lead, sizeof lead, "  %-20.20s %13s ms  ", hn_entry_text(s, "stage"),
+                 range(json_object_get(s, "ms"), text));
         wrap(p->b, lead, hn_entry_text(s, "from"));
     }
     hn_buf_printf(p->b, "  %-20s %13s ms\n", "together", range(json_object_get(c, "total_ms"), text));
     const json_t *cloud = json_object_get(c, "cloud"), *trip = json_object_get(cloud, "round_trip_ms");
     hn_buf_printf(p->b, "  %-20s %6.0f - %.0f ms  %s\n", "by way of a cloud", at(trip, 0), at(trip, 1),
-                  strcmp(hn_entry_text(cloud, "holds"), "no") == 0 ? "over the budget by network alone" : "of network alone");
+                  strcmp(hn_entry_text(cloud, "holds"), "no") == 0 ? "over the budget by network alone"
+                                                                   : "of network alone");
     json_array_foreach(json_object_get(c, "notes"), i, s)
         wrap(p->b, "  ", json_string_value(s));
 }
@@ -184,7 +201,8 @@ static void where(page *p, const json_t *w)
         return;
     hn_buf_printf(p->b, "\n%-14s %-32s %s\n", "dimension", "edge", "cloud");
     json_array_foreach(json_object_get(w, "dimensions"), i, f)
-        hn_buf_printf(p->b, "%-14s %-32s %s\n", hn_entry_text(f, "dimension"), hn_entry_text(f, "edge"), hn_entry_text(f, "cloud"));
+        hn_buf_printf(p->b, "%-14s %-32s %s\n", hn_entry_text(f, "dimension"), hn_entry_text(f, "edge"),
+                      hn_entry_text(f, "cloud"));
 }
 
 static void put_money(hn_buf *b, const json_t *v, double times, int width)
@@ -199,7 +217,8 @@ static void put_money(hn_buf *b, const json_t *v, double times, int width)
 /* Where the edge and another way meet, and when the device has paid for itself. */
 static void against(page *p, const json_t *m, size_t way, const char *even_key, const char *back_key)
 {
-    const json_t *ways = json_object_get(m, "ways"), *edge = json_object_get(json_array_get(ways, 0), "month_usd");
+    const json_t *ways = json_object_get(m, "ways"),
+                 *edge = json_object_get(json_array_get(ways, 0), "month_usd");
     const json_t *other = json_object_get(json_array_get(ways, way), "month_usd");
     const char *name = way == 1 ? "the API" : "the cloud GPU";
     double even = num(m, even_key), back = num(m, back_key);
@@ -226,9 +245,11 @@ static void money(page *p, const json_t *m)
     double times = currency ? num(currency, "per_usd") : 1;
     size_t i;
     char text[400];
-    hn_buf_printf(p->b, "\nmoney    %.0f queries a month; cheapest: %s\n", num(m, "queries_month"), hn_entry_text(m, "cheapest"));
+    hn_buf_printf(p->b, "\nmoney    %.0f queries a month; cheapest: %s\n", num(m, "queries_month"),
+                  hn_entry_text(m, "cheapest"));
     hn_buf_printf(p->b, "  %-10s %14s %14s %14s %14s\n", code, "fixed/month", "per query", "month",
-                  json_object_get(json_object_get(p->r, "best"), "bound_tokens_per_second") ? "per M tokens" : "per M images");
+                  json_object_get(json_object_get(p->r, "best"), "bound_tokens_per_second") ? "per M tokens"
+                                                                                            : "per M images");
     json_array_foreach(json_object_get(m, "ways"), i, w) {
         hn_buf_printf(p->b, "  %-10s", hn_entry_text(w, "way"));
         put_money(p->b, json_object_get(w, "fixed_usd"), times, 14);
@@ -238,17 +259,20 @@ static void money(page *p, const json_t *m)
         hn_buf_text(p->b, "\n");
     }
     if (hn_entry_text(m, "cloud_gpu")[0]) {
-        snprintf(text, sizeof text, "%.100s, %.2f USD an hour, %.0f hours billed (%.200s)", hn_entry_text(m, "cloud_gpu"), num(m, "cloud_gpu_usd_hour"),
-                 num(m, "cloud_gpu_hours"), hn_entry_text(m, "cloud_gpu_from"));
+        snprintf(text, sizeof text, "%.100s, %.2f USD an hour, %.0f hours billed (%.200s)",
+                 hn_entry_text(m, "cloud_gpu"), num(m, "cloud_gpu_usd_hour"), num(m, "cloud_gpu_hours"),
+                 hn_entry_text(m, "cloud_gpu_from"));
         wrap(p->b, "  cloud-gpu  ", text);
     }
     against(p, m, 1, "break_even_api_queries", "payback_api_months");
     against(p, m, 2, "break_even_cloud_gpu_queries", "payback_cloud_gpu_months");
     json_array_foreach(json_object_get(m, "changes_the_answer"), i, w) {
-        snprintf(text, sizeof text, "%s %+.0f %% makes %s the cheapest", hn_entry_text(w, "input"), 100 * (num(w, "times") - 1), hn_entry_text(w, "cheapest_becomes"));
+        snprintf(text, sizeof text, "%s %+.0f %% makes %s the cheapest", hn_entry_text(w, "input"),
+                 100 * (num(w, "times") - 1), hn_entry_text(w, "cheapest_becomes"));
         wrap(p->b, "  sensitive: ", text);
     }
-    if (json_array_size(json_object_get(m, "changes_the_answer")) == 0 && strcmp(hn_entry_text(m, "cheapest"), "none") != 0)
+    if (json_array_size(json_object_get(m, "changes_the_answer")) == 0 &&
+        strcmp(hn_entry_text(m, "cheapest"), "none") != 0)
         hn_buf_text(p->b, "  no single input, moved by 20 %, changes which way is cheapest\n");
     json_array_foreach(json_object_get(m, "missing"), i, w)
         wrap(p->b, "  missing: ", json_string_value(w));
@@ -266,7 +290,8 @@ static void path(page *p, const json_t *tree)
         return;
     hn_buf_printf(p->b, "\npath     %s (%s)\n", hn_entry_text(tree, "tree"), hn_entry_text(tree, "source"));
     json_array_foreach(json_object_get(tree, "path"), i, step) {
-        snprintf(text, sizeof text, "%s %s: %s", hn_entry_text(step, "ask"), hn_entry_text(step, "answer"), hn_entry_text(step, "because"));
+        snprintf(text, sizeof text, "%s %s: %s", hn_entry_text(step, "ask"), hn_entry_text(step, "answer"),
+                 hn_entry_text(step, "because"));
         wrap(p->b, "  ", text);
     }
     n = snprintf(text, sizeof text, "->");
@@ -275,7 +300,8 @@ static void path(page *p, const json_t *tree)
     if (json_is_array(json_object_get(tree, "ladder"))) {
         n += snprintf(text + n, sizeof text - (size_t)n, ": ");
         json_array_foreach(json_object_get(tree, "ladder"), i, then)
-            n += snprintf(text + n, sizeof text - (size_t)n, "%s%s", i ? ", then " : "", json_string_value(then));
+            n += snprintf(text + n, sizeof text - (size_t)n, "%s%s", i ? ", then " : "",
+                          json_string_value(then));
     }
     if (hn_entry_text(tree, "why")[0])
         snprintf(text + n, sizeof text - (size_t)n, ", for %s", hn_entry_text(tree, "why"));
@@ -299,14 +325,15 @@ static void closing(page *p)
     if (json_array_size(list))
         title(p, "assumed, because it was not given");
     json_array_foreach(list, i, v) {
-        snprintf(text, sizeof text, "%s %.6g%s%s (%s)", hn_entry_text(v, "what"), num(v, "value"), hn_entry_text(v, "unit")[0] ? " " : "", hn_entry_text(v, "unit"),
+        snprintf(text, sizeof text, "%s %.6g%s%s (%s)", hn_entry_text(v, "what"), num(v, "value"),
+                 hn_entry_text(v, "unit")[0] ? " " : "", hn_entry_text(v, "unit"),
                  hn_entry_text(v, "change"));
         wrap(p->b, "  ", text);
     }
     list = json_object_get(p->r, "notes");
     if (json_array_size(list))
         title(p, "to know");
-    size_t quoted = 0;                           /* disagreements of sources: two are a warning, ten are a wall */
+    size_t quoted = 0; /* disagreements of sources: two are a warning, ten are a wall */
     json_array_foreach(list, i, v)
         if (strncmp(json_string_value(v), "sources: ", 9) != 0 || ++quoted <= 2 || p->all)
             wrap(p->b, "  ", json_string_value(v));

@@ -8,8 +8,8 @@
 
 #include "plan/offer.h"
 
-/* One walk: {"tree", "path": [{"ask", "answer", "because"}], "then": [ids], "why", "or", "source"}; new reference, NULL when
- * a question has no answer yet. */
+/* One walk: {"tree", "path": [{"ask", "answer", "because"}], "then": [ids], "why", "or", "source"}; a new
+ * reference, NULL when a question has no answer yet. */
 json_t *hn_tree_runtime(const hn_catalog *c, const hn_device *d);
 json_t *hn_tree_quant(const hn_catalog *c, const hn_device *d, const hn_needs *n);
 json_t *hn_tree_cloud(const hn_catalog *c, const hn_needs *n);

@@ -21,7 +21,8 @@ TEST(every_value_of_the_catalogue_has_a_source_and_a_date)
 
 TEST(a_value_without_a_source_is_found)
 {
-    static const char text[] = "{\"generated\": \"2026-01-01\", \"devices\": [{\"id\": \"x\", \"ram_gb\": [{\"value\": 8}]}]}";
+    static const char text[] =
+        "{\"generated\": \"2026-01-01\", \"devices\": [{\"id\": \"x\", \"ram_gb\": [{\"value\": 8}]}]}";
     const hn_catalog_file f = { "devices.json", text, sizeof text - 1 };
     hn_ctx cx = { 0 };
     hn_catalog *c;
@@ -50,11 +51,20 @@ TEST(rows_of_tables_name_their_source)
 
 TEST(names_are_understood_as_people_type_them)
 {
-    static const char *const device[][2] = { { "rpi5", "raspberry-pi-5" }, { "Raspberry Pi 5", "raspberry-pi-5" }, { "orin nano", "jetson-orin-nano-8gb" },
-                                             { "orin nano super", "jetson-orin-nano-super-8gb" }, { "m4", "apple-m4" }, { "apple m4 max", "apple-m4-max" },
-                                             { "iphone 15 pro", "apple-a17-pro" }, { "RTX 4090", "nvidia-rtx-4090" }, { "a100", "nvidia-a100-80gb" } };
-    static const char *const model[][2] = { { "llama 3.1 8b", "llama-3.1-8b" }, { "Llama3.2-1B", "llama-3.2-1b" }, { "gemma", "gemma-2-2b" },
-                                            { "resnet50", "resnet-50" }, { "yolov8n", "yolov8n" } };
+    static const char *const device[][2] = { { "rpi5", "raspberry-pi-5" },
+                                             { "Raspberry Pi 5", "raspberry-pi-5" },
+                                             { "orin nano", "jetson-orin-nano-8gb" },
+                                             { "orin nano super", "jetson-orin-nano-super-8gb" },
+                                             { "m4", "apple-m4" },
+                                             { "apple m4 max", "apple-m4-max" },
+                                             { "iphone 15 pro", "apple-a17-pro" },
+                                             { "RTX 4090", "nvidia-rtx-4090" },
+                                             { "a100", "nvidia-a100-80gb" } };
+    static const char *const model[][2] = { { "llama 3.1 8b", "llama-3.1-8b" },
+                                            { "Llama3.2-1B", "llama-3.2-1b" },
+                                            { "gemma", "gemma-2-2b" },
+                                            { "resnet50", "resnet-50" },
+                                            { "yolov8n", "yolov8n" } };
     world w;
     world_open(&w, NULL);
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
@@ -89,7 +99,8 @@ TEST(values_that_disagree_are_kept_and_counted)
 
 TEST(a_line_is_found_by_its_path)
 {
-    static const char text[] = "{\n \"a\": [1, 2,\n  {\"b\": 3,\n   \"c\": [\n    4]}],\n \"d\": \"x}\\\"]\",\n \"e\": 5\n}\n";
+    static const char text[] =
+        "{\n \"a\": [1, 2,\n  {\"b\": 3,\n   \"c\": [\n    4]}],\n \"d\": \"x}\\\"]\",\n \"e\": 5\n}\n";
     size_t n = sizeof text - 1;
     CHECK_INT(hn_json_line(text, n, "a"), 2);
     CHECK_INT(hn_json_line(text, n, "a/2/b"), 3);

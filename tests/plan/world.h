@@ -9,7 +9,7 @@
 #include "plan/offer.h"
 #include "tests/support/test.h"
 
-enum { WORLD_FILES = 10 };
+enum { WORLD_FILES = 11 };
 
 typedef struct world {
     hn_ctx cx;
@@ -22,8 +22,10 @@ typedef struct world {
 /* Tests run in the repository's root. */
 static inline void world_open(world *w, const char *dir)
 {
-    static const char *const name[WORLD_FILES] = { "devices.json", "models.json", "quants.json", "runtimes.json", "clouds.json", "decisions.json",
-                                                   "use_cases.json", "llm_measured.csv", "mlperf_edge.csv", "gpu_prices.csv" };
+    static const char *const name[WORLD_FILES] = { "devices.json",   "models.json",      "quants.json",
+                                                   "runtimes.json",  "clouds.json",      "decisions.json",
+                                                   "use_cases.json", "llm_measured.csv", "mlperf_edge.csv", "mlperf_tiny.csv",
+                                                   "gpu_prices.csv" };
     hn_catalog_file built[WORLD_FILES];
     char path[64];
     *w = (world){ .a = NULL };
