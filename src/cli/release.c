@@ -374,7 +374,8 @@ static const hn_operand operands[] = {
     { "ACTION", HN_OPT_CHOICE, 0, "what to do, see above",
       "key init sign add package remove delegate extend root publish status" },
     { "WHERE", HN_OPT_FILE, 0, "the repository's folder; key: the file to make; sign: the staged file", NULL },
-    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY, "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
+    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY,
+      "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
     { 0 }
 };
 
