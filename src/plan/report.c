@@ -33,11 +33,11 @@ json_t *hn_offer_json(const hn_offer *o)
                         json_pack("{s:f, s:f, s:f, s:f, s:f}", "weights", n->weights * 1e-9, "cache",
                                   n->cache * 1e-9, "activations", n->activations * 1e-9, "logits",
                                   n->logits * 1e-9, "runtime", n->runtime * 1e-9));
-    /* What `hone bench` will call private: of a language model the process, of a graph what it added. */
-    if (!o->model->entry)
-        json_object_set_new(j, "bench_private_bytes",
-                            json_integer((json_int_t)(n->weights + n->activations +
-                                                      (o->model->lm ? n->cache + n->runtime : 0))));
+    /* What `hone bench` will call written: of a language model the whole process, of a graph what it added. */
+    if (!o->model->entry) {
+        double written = o->model->lm ? o->model->own + n->cache : o->model->held;
+        json_object_set_new(j, "bench_written_bytes", json_integer((json_int_t)(written + n->activations)));
+    }
     if (o->model->lm) {
         json_object_set_new(j, "tokens_per_second", hn_band_json(&o->rate));
         json_object_set_new(j, "bound_tokens_per_second", number_or_null(o->bound));
