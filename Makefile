@@ -40,15 +40,17 @@ media_c := $(shell find src/media -name '*.c' 2>/dev/null)
 system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
-ISAS_x86_64  = scalar avx2 avx512
+ISAS_x86_64  = scalar avx2 avx512 amx
 ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
 flags_avx2   = -mavx2 -mfma -mf16c
 flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
+k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
-lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
+lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)
@@ -173,12 +175,12 @@ fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # grap
 
 .PHONY: fuzzable
 fuzzable:                       # once, before targets that may be built side by side
-	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(fuzz_support)
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(F)/obj/libhone-system.a $(fuzz_support)
 
 fuzz-%: fuzzable
 	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
-	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
+	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone-system.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
 # libm alone, so nothing else has to be there for them.
@@ -229,6 +231,7 @@ ZSH_DIR  = share/zsh/site-functions
 FISH_DIR = share/fish/vendor_completions.d
 installed = bin/hone lib/hone/libhone-media.so lib/hone/libhone-system.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
             lib/pkgconfig/hone.pc include/hone.h share/man/man1/hone.1 share/doc/hone/LICENSE \
+            share/doc/hone/hone-agent.service \
             $(BASH_DIR)/hone $(ZSH_DIR)/_hone $(FISH_DIR)/hone.fish
 
 install: all   ## program, library, header, man page, completion
@@ -238,7 +241,7 @@ install: all   ## program, library, header, man page, completion
 	install -m 644 $(B)/libhone.so.$(SOVERSION) $(B)/libhone.a $(PUT)/lib/
 	ln -sf libhone.so.$(SOVERSION) $(PUT)/lib/libhone.so
 	install -m 644 include/hone.h $(PUT)/include/
-	install -m 644 LICENSE $(PUT)/share/doc/hone/
+	install -m 644 LICENSE examples/hone-agent.service $(PUT)/share/doc/hone/
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: hone' 'Description: run trained models on small machines' \
 	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(filter -l%,$(LIB_LIBS)) -pthread' \
 	    'Cflags: -I$${prefix}/include' > $(PUT)/lib/pkgconfig/hone.pc

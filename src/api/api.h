@@ -54,6 +54,11 @@ struct hone_lm {
     hn_vocab *vocab;                    /* made with the first grammar, then read-only */
 };
 
+struct hone_adapter {
+    hone_lm *lm;
+    hn_lora l;
+};
+
 struct hone_grammar {
     hone_lm *lm;
     hn_grammar *g;

@@ -242,3 +242,28 @@ void hone_grammar_free(hone_grammar *g)
     hn_grammar_free(g->g);
     hn_free(&cx, g);
 }
+
+/* ---- Adapters ----------------------------------------------------------------------------------- */
+
+hone_status hone_adapter_open(hone_lm *lm, const char *path, hone_adapter **out, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    hone_adapter *a = hn_calloc(&cx, 1, sizeof *a);
+    hn_err e = a ? hn_lora_open(&cx, path, lm->m.file, &a->l) : hn_nomem(&cx, "an adapter");
+    if (e) {
+        hn_free(&cx, a);
+        return hn_api_fail(err, e, &cx);
+    }
+    a->lm = lm;
+    *out = a;
+    return HONE_OK;
+}
+
+void hone_adapter_close(hone_adapter *a)
+{
+    if (!a)
+        return;
+    hn_ctx cx = { .env = &a->lm->ctx->env };
+    hn_lora_close(&a->l);
+    hn_free(&cx, a);
+}

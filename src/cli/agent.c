@@ -41,7 +41,7 @@ static hn_err exit_for(job *j, const hn_agent_report *r)
 
 static json_t *as_json(const job *j, const hn_agent_report *r)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:f, s:f, s:b, s:s}", "name", j->o.name, "state",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:f, s:f, s:b, s:s}", "name", r->name, "state",
                      j->sys->agent_state_name(r->state), "reason", j->sys->reason_code(r->why), "before", (json_int_t)r->before, "after",
                      (json_int_t)r->after, "offered", (json_int_t)r->offered, "fetched_bytes", (json_int_t)r->fetched, "by_delta_bytes",
                      (json_int_t)r->by_delta, "tries", (int)r->tries, "load_ms", r->test.load_ms, "p95_ms", r->test.p95_ms, "grace", r->grace,
@@ -66,10 +66,10 @@ static void tell(void *user, hn_err e, const hn_agent_report *r)
     if (r->grace)
         fprintf(stderr, "hone agent: the metadata has expired; taken because policy allows %u days\n", j->o.grace_days);
     if (r->state == HN_AGENT_COMMITTED)
-        printf("%s: build %llu is current (was %llu); fetched %llu bytes%s\n", j->o.name, (unsigned long long)r->after,
+        printf("%s: build %llu is current (was %llu); fetched %llu bytes%s\n", r->name, (unsigned long long)r->after,
                (unsigned long long)r->before, (unsigned long long)r->fetched, r->by_delta ? ", by delta" : "");
     else
-        printf("%s: build %llu stays: %s (%s)\n", j->o.name, (unsigned long long)r->after, j->sys->agent_state_name(r->state),
+        printf("%s: build %llu stays: %s (%s)\n", r->name, (unsigned long long)r->after, j->sys->agent_state_name(r->state),
                j->sys->reason_code(r->why));
     fflush(stdout);
 }
@@ -119,8 +119,6 @@ static hn_err install(job *j, const char *package)
 {
     hn_agent_report r;
     HN_TRY(j->sys->agent_install(&j->c->cx, &j->o, package, &r));
-    if (!j->o.name)
-        j->o.name = package;
     tell(j, HN_OK, &r);
     return j->last;
 }

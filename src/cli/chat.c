@@ -257,6 +257,7 @@ static hn_err work(chat *c)
     HN_TRY(hn_lm_job_talk_opts(c->j, &o));
     o.special = c->tools != NULL;
     HN_TRY(hn_talk_new(&c->j->c->cx, &c->j->m, c->j->pool, &o, &c->talk));
+    HN_TRY(hn_lm_job_recall(c->j, c->talk));
     if (system)
         HN_TRY(set_system(c, system));
     if (prompt)
@@ -274,6 +275,8 @@ static hn_err run(hn_cli *cli)
     hn_err e = hn_lm_job_open(cli, cli->args.operand_count ? cli->args.operand[0] : NULL, &j);
     if (!e)
         e = work(&c);
+    if (!e)
+        e = hn_lm_job_remember(&j, c.talk);
     hn_talk_free(c.talk);
     hn_buf_free(&c.answer);
     json_decref(c.messages);
@@ -290,7 +293,7 @@ static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "one turn: answer this and stop", NULL, 0, 0 },
     { "system", 0, HN_OPT_TEXT, "TEXT", "an instruction ahead of the conversation", NULL, 0, 0 },
     { "tools", 0, HN_OPT_FILE, "FILE", "tools offered to the model: a JSON list; calls it makes are printed", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_chat = {

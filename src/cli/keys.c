@@ -58,7 +58,8 @@ static int answer(void *user, const char *what, char *out, int cap)
 {
     hn_cli *c = user;
     int n = given(c, out, cap);
-    return n >= 0 || hn_arg_text(&c->args, "passphrase-file", NULL) ? n : from_terminal("Passphrase of", what, out, cap);
+    return n >= 0 || hn_arg_text(&c->args, "passphrase-file", NULL) ? n :
+        from_terminal("Passphrase of", what, out, cap);
 }
 
 hn_ask hn_cli_ask(hn_cli *c) { return (hn_ask){ answer, c }; }
@@ -73,7 +74,8 @@ hn_err hn_cli_new_passphrase(hn_cli *c, const char *what, char out[HN_PASSPHRASE
             return hn_fail(&c->cx, HN_EARG, "the two passphrases differ; nothing was made");
     }
     if (n <= 0)
-        return hn_fail(&c->cx, HN_EARG, "%s: no passphrase; give --passphrase-file FILE, or --unlocked for a key without one", what);
+        return hn_fail(&c->cx, HN_EARG,
+                       "%s: no passphrase; give --passphrase-file FILE, or --unlocked for a key without one", what);
     return HN_OK;
 }
 

@@ -8,7 +8,8 @@
 
 /* Put among a command's options: --passphrase-file. */
 #define HN_PASSPHRASE_OPT \
-    { "passphrase-file", 0, HN_OPT_FILE, "FILE", "the first line of FILE unlocks the keys (else $HONE_PASSPHRASE, or it is asked for)", NULL, 0, 0 }
+    { "passphrase-file", 0, HN_OPT_FILE, "FILE",                                                     \
+      "the first line of FILE unlocks the keys (else $HONE_PASSPHRASE, or it is asked for)", NULL, 0, 0 }
 
 enum { HN_PASSPHRASE_MAX = 1024 };
 

@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "compress/mix.h"
 #include "llm/build.h"
+#include "tensor/q_lattice.h"
 #include "formats/format.h"
 #include "graph/op.h"
 #include "kernels/kernels.h"
@@ -114,7 +115,7 @@ static hn_err list_weights(hn_cli *c, json_t *rows)
     for (int t = HN_QT_NONE + 1; t < HN_QT_COUNT; t++) {
         const hn_qtype_info *q = hn_qtype_get((hn_qtype)t);
         HN_TRY(append(c, rows, json_pack("{s:s, s:i, s:i, s:f, s:b, s:i}", "type", q->name, "elements", q->block_count, "bytes",
-                                    q->block_size, "bits", 8.0 * q->block_size / q->block_count, "writes", hn_q_has_encode((hn_qtype)t),
+                                    q->block_size, "bits", 8.0 * q->block_size / q->block_count, "writes", hn_q_has_encode((hn_qtype)t) || hn_q_is_lattice((hn_qtype)t),
                                     "gguf", (int)q->number)));
     }
     return HN_OK;
@@ -125,7 +126,7 @@ static hn_err list_mixes(hn_cli *c, json_t *rows)
     for (int m = HN_MIX_NONE + 1; m < HN_MIX_COUNT; m++) {
         const hn_mix_info *i = hn_mix_get((hn_mix)m);
         HN_TRY(append(c, rows, json_pack("{s:s, s:s, s:i, s:b}", "mix", i->name, "most tensors", hn_qtype_get(i->base)->name, "gguf",
-                                    (int)i->number, "writes", hn_q_has_encode(i->base))));
+                                    (int)i->number, "writes", hn_q_has_encode(i->base) || hn_q_is_lattice(i->base))));
     }
     return HN_OK;
 }

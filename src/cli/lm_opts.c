@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/num.h"
@@ -48,6 +49,8 @@ hn_err hn_lm_job_open(hn_cli *c, const char *path, hn_lm_job *j)
 
 void hn_lm_job_close(hn_lm_job *j)
 {
+    for (size_t i = 0; i < j->lora_count; i++)
+        hn_lora_close(&j->lora[i]);
     hn_grammar_free(j->grammar);
     hn_vocab_free(j->vocab);
     hn_lm_close(&j->m);
@@ -111,6 +114,29 @@ static hn_err read_grammar(hn_lm_job *j)
     return e;
 }
 
+/* FILE or FILE=SCALE; a file whose name has a = in it needs a scale behind it. */
+static hn_err read_adapters(hn_lm_job *j)
+{
+    const hn_args *a = &j->c->args;
+    size_t n = hn_arg_count(a, "lora");
+    j->lora = HN_NEW(j->memory, hn_lora, n);
+    j->lora_use = HN_NEW(j->memory, hn_lora_use, n);
+    if (!j->lora || !j->lora_use)
+        return hn_nomem(&j->c->cx, "adapters");
+    for (size_t i = 0; i < n; i++, j->lora_count++) {
+        const char *text = hn_arg_at(a, "lora", i), *eq = strrchr(text, '=');
+        char *end = NULL, *path = hn_arena_text(j->memory, text, eq ? (size_t)(eq - text) : strlen(text));
+        double scale = eq ? strtod(eq + 1, &end) : 1;
+        if (eq && (end == eq + 1 || *end || !isfinite(scale)))
+            return hn_fail(&j->c->cx, HN_EARG, "--lora %s: expected FILE or FILE=SCALE", text);
+        if (!path)
+            return hn_nomem(&j->c->cx, "adapters");
+        HN_TRY(hn_lora_open(&j->c->cx, path, j->m.file, &j->lora[i]));
+        j->lora_use[i] = (hn_lora_use){ &j->lora[i], (float)scale };
+    }
+    return HN_OK;
+}
+
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
 {
     const hn_args *a = &j->c->args;
@@ -122,6 +148,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
     for (size_t i = 0; i < stops; i++)
         stop[i] = (hn_text){ hn_arg_at(a, "stop", i), strlen(hn_arg_at(a, "stop", i)) };
     HN_TRY(read_grammar(j));
+    HN_TRY(read_adapters(j));
     clock_gettime(CLOCK_REALTIME, &now);
     *out = (hn_talk_opts){
         .sample = { .seed = (uint64_t)hn_arg_int(a, "seed", now.tv_sec ^ now.tv_nsec),
@@ -135,8 +162,21 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
         .tokens_max = (size_t)hn_arg_int(a, "tokens", 256), .stop = stop, .stop_count = stops,
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
         .ignore_end = hn_arg_flag(a, "ignore-end"), .grammar = j->grammar, .vocab = j->vocab,
+        .lora = j->lora_use, .lora_count = j->lora_count,
     };
     return read_bias(j, &out->sample);
+}
+
+hn_err hn_lm_job_recall(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path && access(path, F_OK) == 0 ? hn_talk_load(&j->c->cx, t, path) : HN_OK;
+}
+
+hn_err hn_lm_job_remember(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path ? hn_stream_save(&j->c->cx, hn_talk_stream(t), path) : HN_OK;
 }
 
 static hn_err read_stdin(hn_lm_job *j, hn_text *out)

@@ -7,6 +7,7 @@
 
 #include "cli/dims.h"
 #include "cli/input.h"
+#include "cli/media.h"
 #include "cli/package.h"
 #include "cli/system.h"
 #include "cli/table.h"
@@ -118,6 +119,7 @@ typedef struct job {
     hn_arena *memory;
     hn_source src;
     hn_tensors given;
+    hn_shown shown;
 } job;
 
 static const char *base_name(const char *path)
@@ -186,7 +188,6 @@ static hn_err read_options(job *j)
 /* Inputs the publisher gives, prepared as `hone run` would. */
 static hn_err read_inputs(job *j)
 {
-    hn_shown shown = { 0 };
     if (hn_arg_count(j->a, "input") == 0)
         return HN_OK;
     HN_TRY(hn_arena_new(&j->c->cx, 0, &j->memory));
@@ -195,7 +196,7 @@ static hn_err read_inputs(job *j)
     j->given = (hn_tensors){ HN_NEW(j->memory, hn_tensor, g->in_count + 1), g->in_count };
     if (!j->given.t)
         return hn_nomem(&j->c->cx, "inputs");
-    HN_TRY(hn_inputs_read(j->c, g, j->memory, j->given.t, &shown, NULL));
+    HN_TRY(hn_inputs_read(j->c, g, j->memory, j->given.t, &j->shown, NULL));
     j->o.input = &j->given;
     j->o.input_count = 1;
     return HN_OK;
@@ -230,6 +231,9 @@ static hn_err run(hn_cli *c)
         e = sys->package_make(&c->cx, &j.o, &r);
     if (!e)
         e = tell(&j, sys, &r);
+    const hn_media *media;
+    if (j.shown.given && hn_media_open(&c->cx, &media) == HN_OK)
+        media->free(&c->cx, &j.shown.image);
     hn_source_close(&c->cx, &j.src);
     hn_arena_free(j.memory);
     return e;

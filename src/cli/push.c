@@ -4,11 +4,21 @@
 #include <stdlib.h>
 
 #include "cli/registry.h"
+#include "cli/table.h"
 
 hn_registry_opts hn_cli_registry_opts(const hn_cli *c)
 {
     return (hn_registry_opts){ .user = getenv("HONE_REGISTRY_USER"), .password = getenv("HONE_REGISTRY_PASSWORD"),
                                .token = getenv("HONE_REGISTRY_TOKEN"), .ca_file = hn_arg_text(&c->args, "ca", NULL) };
+}
+
+hn_err hn_cli_package_said(hn_cli *c, const hn_system *sys, const hn_package *p)
+{
+    hn_digest_text digest = sys->digest_hex(&p->oci.digest);
+    if (c->json)
+        return hn_json_print(&c->cx, json_pack("{s:s, s:I, s:s}", "name", p->m.name, "build", (json_int_t)p->m.build, "digest", digest.text));
+    printf("%s build %llu  sha256:%s\n", p->m.name, (unsigned long long)p->m.build, digest.text);
+    return HN_OK;
 }
 
 static hn_err run(hn_cli *c)
@@ -24,7 +34,7 @@ static hn_err run(hn_cli *c)
     if (!e)
         e = sys->registry_is_reference(to) ? sys->registry_push(&c->cx, &p, to, &o) : sys->package_copy(&c->cx, &p, to);
     if (!e)
-        printf("%s build %llu  sha256:%s\n", p.m.name, (unsigned long long)p.m.build, sys->digest_hex(&p.oci.digest).text);
+        e = hn_cli_package_said(c, sys, &p);
     sys->package_close(&p);
     return e;
 }
@@ -43,5 +53,5 @@ const hn_command hn_command_push = {
     .help = "Any registry that keeps container images will do. What it has already is not sent again; without a tag the\n"
             "build's number is taken. $HONE_REGISTRY_USER and $HONE_REGISTRY_PASSWORD, or $HONE_REGISTRY_TOKEN, say who you are.\n"
             "A registry without TLS needs http:// before its name, unless it is on this machine.",
-    .operand = operands, .opt = opts, .run = run,
+    .operand = operands, .opt = opts, .reports = true, .run = run,
 };

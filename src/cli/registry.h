@@ -11,4 +11,7 @@
 /* From --ca and the environment. */
 hn_registry_opts hn_cli_registry_opts(const hn_cli *c);
 
+/* The end of both: which package it was. */
+hn_err hn_cli_package_said(hn_cli *c, const hn_system *sys, const hn_package *p);
+
 #endif

@@ -87,7 +87,8 @@ static hn_err push_change(job *j, hn_tuf_change change)
 static hn_err push_for(job *j, const char *role, size_t len, hn_tuf_change change)
 {
     static const struct { const char *name; hn_tuf_type type; } roles[] = {
-        { "root", HN_TUF_ROOT }, { "targets", HN_TUF_TARGETS }, { "snapshot", HN_TUF_SNAPSHOT }, { "timestamp", HN_TUF_TIMESTAMP },
+        { "root", HN_TUF_ROOT }, { "targets", HN_TUF_TARGETS }, { "snapshot", HN_TUF_SNAPSHOT },
+            { "timestamp", HN_TUF_TIMESTAMP },
         { "online", HN_TUF_SNAPSHOT }, { "online", HN_TUF_TIMESTAMP },
     };
     size_t before = j->change_count;
@@ -119,11 +120,13 @@ static hn_err init(job *j)
     HN_TRY(push_keys(j, "root"));
     HN_TRY(push_keys(j, "targets"));
     HN_TRY(push_keys(j, "online"));
-    HN_TRY(push_change(j, (hn_tuf_change){ .role = HN_TUF_ROOT, .threshold = (uint32_t)hn_arg_int(j->a, "threshold", 2) }));
+    hn_tuf_change two = { .role = HN_TUF_ROOT, .threshold = (uint32_t)hn_arg_int(j->a, "threshold", 2) };
+    HN_TRY(push_change(j, two));
     HN_TRY(j->sys->tuf_repo_change_root(j->cx, dir, j->change, j->change_count, expires(j, 365)));
     HN_TRY(j->sys->tuf_repo_extend(j->cx, dir, "targets", expires(j, 120)));
     if (!j->c->quiet)
-        fprintf(stderr, "staged %s/staged/root.json and targets.json; carry them to their keys: hone release sign FILE --key KEY\n", dir);
+        fprintf(stderr, "staged %s/staged/root.json and targets.json; carry them to their keys: hone release sign "
+                "FILE --key KEY\n", dir);
     return HN_OK;
 }
 
@@ -148,7 +151,8 @@ static hn_err push_assignments(job *j, const char *option)
         hn_key *key;
         if (!equals || !equals[1])
             return hn_fail(j->cx, HN_EARG, "--%s %s: expected ROLE=%s", option, text,
-                           strcmp(option, "add") == 0 ? "PUBLIC_KEY" : strcmp(option, "drop") == 0 ? "KEY_ID" : "NUMBER");
+                           strcmp(option, "add") == 0 ? "PUBLIC_KEY" : strcmp(option, "drop") == 0 ? "KEY_ID" :
+                               "NUMBER");
         if (strcmp(option, "add") == 0) {
             HN_TRY(open_key(j, equals + 1, &key));
             change.add = key;
@@ -190,10 +194,11 @@ static hn_err add(job *j)
         if (!equals)
             return hn_fail(j->cx, HN_EARG, "'%s': expected PATH=FILE", text);
         hn_buf_add(&path, text, (size_t)(equals - text));
-        hn_err e = equals == text ? hn_fail(j->cx, HN_EARG, "'%s': expected PATH=FILE", text) : hn_buf_ok(&path, "a path");
+        hn_err e = equals == text ? hn_fail(j->cx, HN_EARG, "'%s': expected PATH=FILE", text) :
+            hn_buf_ok(&path, "a path");
         if (!e)
-            e = j->sys->tuf_repo_set_target(j->cx, j->a->operand[1], hn_arg_text(j->a, "role", "targets"), path.data, equals + 1,
-                                            NULL, expires(j, 120));
+            e = j->sys->tuf_repo_set_target(j->cx, j->a->operand[1], hn_arg_text(j->a, "role", "targets"), path.data,
+                                            equals + 1, NULL, expires(j, 120));
         hn_buf_free(&path);
         if (e)
             return e;
@@ -220,8 +225,8 @@ static hn_err remove_targets(job *j)
 {
     HN_TRY(need_operands(j, 3, "remove REPO PATH..."));
     for (size_t i = 2; i < j->a->operand_count; i++)
-        HN_TRY(j->sys->tuf_repo_set_target(j->cx, j->a->operand[1], hn_arg_text(j->a, "role", "targets"), j->a->operand[i], NULL,
-                                           NULL, expires(j, 120)));
+        HN_TRY(j->sys->tuf_repo_set_target(j->cx, j->a->operand[1], hn_arg_text(j->a, "role", "targets"),
+                                           j->a->operand[i], NULL, NULL, expires(j, 120)));
     return HN_OK;
 }
 
@@ -267,7 +272,8 @@ static hn_err sign(job *j)
     if (j->c->json)
         return hn_json_print(j->cx, what);
     printf("signed %s version %lld, expires %s: %lld signatures\n", json_string_value(json_object_get(what, "type")),
-           (long long)json_integer_value(json_object_get(what, "version")), json_string_value(json_object_get(what, "expires")),
+           (long long)json_integer_value(json_object_get(what, "version")),
+               json_string_value(json_object_get(what, "expires")),
            (long long)json_integer_value(json_object_get(what, "signatures")));
     json_decref(what);
     return HN_OK;
@@ -300,7 +306,8 @@ static hn_err publish(job *j)
 
 static hn_err status(job *j)
 {
-    static const char *const columns[] = { "role", "state", "version", "expires", "signatures", "needed", "note", NULL };
+    static const char *const columns[] = { "role", "state", "version", "expires", "signatures", "needed", "note",
+                                           NULL };
     json_t *rows;
     HN_TRY(j->sys->tuf_repo_status(j->cx, j->a->operand[1], j->now, &rows));
     if (j->c->json)
@@ -313,8 +320,9 @@ static hn_err status(job *j)
 /* ---- The command ------------------------------------------------------------------------------------ */
 
 static const struct { const char *name; hn_err (*run)(job *j); } actions[] = {
-    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add }, { "package", add_package }, { "remove", remove_targets },
-    { "delegate", delegate }, { "extend", extend }, { "root", change_root }, { "publish", publish }, { "status", status },
+    { "key", make_key }, { "init", init }, { "sign", sign }, { "add", add }, { "package", add_package },
+    { "remove", remove_targets }, { "delegate", delegate }, { "extend", extend }, { "root", change_root },
+    { "publish", publish }, { "status", status },
 };
 
 static hn_err work(job *j)
@@ -340,7 +348,8 @@ static hn_err run(hn_cli *c)
 }
 
 static const hn_operand operands[] = {
-    { "ACTION", HN_OPT_CHOICE, 0, "what to do, see above", "key init sign add package remove delegate extend root publish status" },
+    { "ACTION", HN_OPT_CHOICE, 0, "what to do, see above",
+      "key init sign add package remove delegate extend root publish status" },
     { "WHERE", HN_OPT_FILE, 0, "the repository's folder; key: the file to make; sign: the staged file", NULL },
     { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY, "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
     { 0 }
@@ -354,12 +363,15 @@ static const hn_opt opts[] = {
     { "root", 0, HN_OPT_FILE, "PUB", "init: a root key; repeat for each person", NULL, 0, 0 },
     { "targets", 0, HN_OPT_FILE, "PUB", "init: a key that signs which models there are", NULL, 0, 0 },
     { "online", 0, HN_OPT_FILE, "PUB", "init: the key of the machine that signs snapshot and timestamp", NULL, 0, 0 },
-    { "threshold", 0, HN_OPT_INT, "N", "init: how many root keys must sign (2); delegate: how many of the team's (1)", NULL, 1, 64 },
+    { "threshold", 0, HN_OPT_INT, "N", "init: how many root keys must sign (2); delegate: how many of the team's (1)",
+      NULL, 1, 64 },
     { "role", 0, HN_OPT_TEXT, "ROLE", "add, remove: targets, or a team (targets)", NULL, 0, 0 },
     { "channel", 0, HN_OPT_TEXT, "NAME", "package: which channel shall offer it (stable)", NULL, 0, 0 },
-    { "path", 0, HN_OPT_TEXT, "PATTERN", "delegate: what the team may name, like models/team-a-*/*/*; may be repeated", NULL, 0, 0 },
+    { "path", 0, HN_OPT_TEXT, "PATTERN",
+      "delegate: what the team may name, like models/team-a-*/*/*; may be repeated", NULL, 0, 0 },
     { "add", 0, HN_OPT_TEXT, "ROLE=PUB", "root: give ROLE this key", NULL, 0, 0 },
-    { "drop", 0, HN_OPT_TEXT, "ROLE=KEY", "root: take this key from ROLE: its file, or the beginning of its id", NULL, 0, 0 },
+    { "drop", 0, HN_OPT_TEXT, "ROLE=KEY", "root: take this key from ROLE: its file, or the beginning of its id", NULL,
+      0, 0 },
     { "need", 0, HN_OPT_TEXT, "ROLE=N", "root: N signatures must be there", NULL, 0, 0 },
     { "days", 0, HN_OPT_INT, "N", "how long what is staged shall live (root 365, targets 120)", NULL, 1, 3650 },
     { "now", 0, HN_OPT_TEXT, "TIME", "as if it were TIME, like 2030-01-31T12:00:00Z", NULL, 0, 0 },
@@ -370,13 +382,16 @@ const hn_command hn_command_release = {
     .name = "release",
     .summary = "say with signatures which models devices may take",
     .example = "hone release add repo models/kws/417/manifest.json=manifest.json",
-    .help = "A repository is a folder of plain files that any web server can serve (metadata/ and targets/).  Changes are staged, "
-            "signed where their keys are, then published; doc/release.md walks through all of it.\n\n"
-            "key makes a pair of keys. init stages a new repository. root stages a change of who may sign. add and remove stage "
-            "what targets there are, package stages one of `hone package` and makes a channel offer it, delegate gives a team its own part, extend stages the same again with a later expiry.\n\n"
-            "sign adds a signature to a staged file, on any machine: the file is all it needs. publish takes what enough keys have "
-            "signed, signs snapshot and timestamp with the online key, checks that devices will accept the whole, and writes it; "
-            "with nothing staged it re-signs what is past half its life, so run it from a timer. status shows who has to sign what.",
+    .help = "A repository is a folder of plain files that any web server can serve (metadata/ and targets/).  "
+            "Changes are staged, signed where their keys are, then published; doc/release.md walks through all of "
+            "it.\n\n"
+            "key makes a pair of keys. init stages a new repository. root stages a change of who may sign. add and "
+            "remove stage what targets there are, package stages one of `hone package` and makes a channel offer it, "
+            "delegate gives a team its own part, extend stages the same again with a later expiry.\n\n"
+            "sign adds a signature to a staged file, on any machine: the file is all it needs. publish takes what "
+            "enough keys have signed, signs snapshot and timestamp with the online key, checks that devices will "
+            "accept the whole, and writes it; with nothing staged it re-signs what is past half its life, so run it "
+            "from a timer. status shows who has to sign what.",
     .exits = "1: not enough signatures yet, or something expired",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -8,10 +8,12 @@
 
 #include "fleet/agent.h"
 #include "fleet/delta.h"
+#include "fleet/oms.h"
 #include "fleet/registry.h"
+#include "fleet/seal.h"
 #include "fleet/tuf.h"
 #include "fleet/tuf_repo.h"
-#include "net/http.h"
+#include "net/fetch.h"
 #include "net/url.h"
 
 typedef struct hn_system {

@@ -61,7 +61,8 @@ static hn_err report(job *j)
         if (!j->sys->tuf_trusted(j->tuf, roles[i], &version, &expires))
             continue;
         j->sys->tuf_time_write(expires, at);
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:s}", "role", roles[i], "version", (json_int_t)version, "expires", at));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s}", "role", roles[i], "version", (json_int_t)version,
+                                              "expires", at));
     }
     if (j->c->json)
         return hn_json_print(&j->c->cx, rows);
@@ -162,9 +163,11 @@ static const hn_operand operands[] = {
 
 static const hn_opt opts[] = {
     { "metadata-dir", 0, HN_OPT_DIR, "DIR", "where trusted metadata lies", NULL, 0, 0 },
-    { "metadata-url", 0, HN_OPT_TEXT, "URL", "where the repository's metadata is; may be given for each mirror", NULL, 0, 0 },
+    { "metadata-url", 0, HN_OPT_TEXT, "URL", "where the repository's metadata is; may be given for each mirror", NULL,
+      0, 0 },
     { "target-name", 0, HN_OPT_TEXT, "PATH", "download: the target; may be repeated", NULL, 0, 0 },
-    { "target-base-url", 0, HN_OPT_TEXT, "URL", "download: where targets are; may be given for each mirror", NULL, 0, 0 },
+    { "target-base-url", 0, HN_OPT_TEXT, "URL", "download: where targets are; may be given for each mirror", NULL, 0,
+      0 },
     { "target-dir", 0, HN_OPT_DIR, "DIR", "download: where to put them (.)", NULL, 0, 0 },
     { "now", 0, HN_OPT_TEXT, "TIME", "judge what has expired as at TIME, like 2030-01-31T12:00:00Z", NULL, 0, 0 },
     { 0 }
@@ -174,10 +177,14 @@ const hn_command hn_command_tuf = {
     .name = "tuf",
     .summary = "refresh and download from a repository of The Update Framework",
     .example = "hone tuf --metadata-dir trusted --metadata-url https://models.example.org/metadata refresh",
-    .help = "init makes ROOT the first trusted root and asks no network. refresh fetches what is new and checks it: roots "
-            "signed by the old and the new keys, versions that never fall, nothing expired, enough signatures everywhere. "
-            "download does that, then finds each target through the roles that may speak for it, fetches and checks it.\n\n"
-            "A URL may also be a folder. Options and results are those the outside conformance suite expects; devices use "
+    .help = "init makes ROOT the first trusted root and asks no network. refresh fetches what is new and checks it: "
+            "roots "
+            "signed by the old and the new keys, versions that never fall, nothing expired, enough signatures "
+            "everywhere. "
+            "download does that, then finds each target through the roles that may speak for it, fetches and checks "
+            "it.\n\n"
+            "A URL may also be a folder. Options and results are those the outside conformance suite expects; "
+            "devices use "
             "`hone agent`, which does the same and more.",
     .exits = "1: refused, not there, or nobody answered",
     .operand = operands, .opt = opts, .reports = true, .run = run,

@@ -93,6 +93,7 @@ static hn_err begin(hn_ctx *cx, const hn_agent_opts *o, hn_agent_report *r, hn_r
     *d = (hn_round){ .cx = cx, .o = o, .r = r, .s.lock = -1 };
     if (!hn_name_ok(o->name))
         return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'", o->name);
+    snprintf(r->name, sizeof r->name, "%s", o->name);
     HN_TRY(hn_arena_new(cx, 0, &d->a));
     return hn_store_open(cx, o->store, o->fs, &d->s, &r->why);
 }

@@ -30,6 +30,7 @@ typedef enum hn_agent_state {
 const char *hn_agent_state_name(hn_agent_state s);     /* "rolled_back" */
 
 typedef struct hn_agent_report {
+    char name[HN_NAME_MAX + 1];       /* of the model */
     hn_agent_state state;
     hn_reason why;
     uint64_t before, after;           /* current build before and after; 0: none */

@@ -105,8 +105,8 @@ static hn_err add_file(hn_ctx *cx, hn_hasher *h, const char *path, int fd, uint6
     return HN_OK;
 }
 
-hn_err hn_hash_file(hn_ctx *cx, hn_hash_kind k, const char *path, uint64_t from, uint64_t most, uint8_t out[HN_HASH_MAX],
-                    uint64_t *len)
+hn_err hn_hash_file(hn_ctx *cx, hn_hash_kind k, const char *path, uint64_t from, uint64_t most,
+                    uint8_t out[HN_HASH_MAX], uint64_t *len)
 {
     hn_hasher *h = NULL;
     uint64_t got = 0;

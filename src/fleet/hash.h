@@ -22,8 +22,8 @@ hn_err hn_hasher_end(hn_hasher *h, uint8_t out[HN_HASH_MAX]);       /* and is as
 void hn_hasher_free(hn_hasher *h);                                  /* NULL is fine */
 
 /* A part of a file (all of it: 0, UINT64_MAX) through a small buffer; *len, if not NULL: bytes read. */
-hn_err hn_hash_file(hn_ctx *cx, hn_hash_kind k, const char *path, uint64_t from, uint64_t most, uint8_t out[HN_HASH_MAX],
-                    uint64_t *len);
+hn_err hn_hash_file(hn_ctx *cx, hn_hash_kind k, const char *path, uint64_t from, uint64_t most,
+                    uint8_t out[HN_HASH_MAX], uint64_t *len);
 
 /* Lower case, zero-terminated: 2 * len + 1 bytes of out. */
 void hn_hex(const void *data, size_t len, char *out);

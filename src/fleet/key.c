@@ -57,7 +57,8 @@ static hn_err kind_of(hn_ctx *cx, EVP_PKEY *pkey, hn_key_kind *out)
         if (kinds[i].type != type || (kinds[i].group && strcmp(kinds[i].group, group) != 0))
             continue;
         if (type == EVP_PKEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
-            return hn_fail(cx, HN_EREFUSED, "an RSA key of %d bits: expected %d to %d", bits, RSA_BITS_MIN, RSA_BITS_MAX);
+            return hn_fail(cx, HN_EREFUSED, "an RSA key of %d bits: expected %d to %d", bits, RSA_BITS_MIN,
+                           RSA_BITS_MAX);
         *out = (hn_key_kind)i;
         return HN_OK;
     }
@@ -137,7 +138,8 @@ hn_err hn_key_raw(hn_ctx *cx, const hn_key *k, uint8_t pub[32])
 
 static bool set_pss(EVP_PKEY_CTX *p, int salt)
 {
-    return EVP_PKEY_CTX_set_rsa_padding(p, RSA_PKCS1_PSS_PADDING) > 0 && EVP_PKEY_CTX_set_rsa_pss_saltlen(p, salt) > 0 &&
+    return EVP_PKEY_CTX_set_rsa_padding(p, RSA_PKCS1_PSS_PADDING) > 0 &&
+        EVP_PKEY_CTX_set_rsa_pss_saltlen(p, salt) > 0 &&
            EVP_PKEY_CTX_set_rsa_mgf1_md(p, EVP_sha256()) > 0;
 }
 

@@ -144,7 +144,8 @@ static bool write_locked(BIO *b, PKCS8_PRIV_KEY_INFO *plain, const char *passphr
 static bool write_private(BIO *b, const hn_key *k, const char *passphrase)
 {
     PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(k->pkey);
-    bool ok = plain && (passphrase ? write_locked(b, plain, passphrase) : PEM_write_bio_PKCS8_PRIV_KEY_INFO(b, plain) == 1);
+    bool ok = plain && (passphrase ? write_locked(b, plain, passphrase) :
+                        PEM_write_bio_PKCS8_PRIV_KEY_INFO(b, plain) == 1);
     PKCS8_PRIV_KEY_INFO_free(plain);
     return ok;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { BITS = 12, TOTAL = 1 << BITS, STATES = 4, ROW = 3 };
+enum { BITS = 12, TOTAL = 1 << BITS, STATES = 8, ROW = 3 };
 enum { PLANE_SAME, PLANE_RAW, PLANE_RANS };
 #define LOW ((uint32_t)1 << 16)                   /* a state lies in [LOW, LOW << 16) between symbols */
 
@@ -153,6 +153,7 @@ static size_t unpack_rans(const uint8_t *packed, size_t len, uint8_t *out, size_
             return 0;
     }
     for (; i + STATES <= n && end - at >= 2 * STATES; i += STATES)
+#pragma GCC unroll 8
         for (int k = 0; k < STATES; k++) {
             x[k] = step(x[k], table, out + i + k);
             uint32_t low = x[k] < LOW ? ~(uint32_t)0 : 0;           /* without a branch: it would not be foreseen */

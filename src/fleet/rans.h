@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planes: runs of bytes whose values are very unevenly frequent, packed to nearly their entropy.
  *
- * A range coder of the rANS kind with one static table per plane and four states in turn, so that four
+ * A range coder of the rANS kind with one static table per plane and eight states in turn, so that eight
  * symbols are decoded independently of each other.  A plane says itself how it is packed:
  *
  *     0 VALUE                     all bytes are this one
  *     1 BYTES                     as they are
  *     2 COUNT-1 (SYMBOL FREQ)*    u8, then u8 and u16 each: the table, frequencies out of 4096
- *       STATE*4 WORDS             u32 each, then u16 each, little-endian
+ *       STATE*8 WORDS             u32 each, then u16 each, little-endian
  */
 #ifndef HN_FLEET_RANS_H
 #define HN_FLEET_RANS_H

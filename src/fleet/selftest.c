@@ -133,6 +133,9 @@ static void child(const hn_manifest *m, const hn_selftest_opts *o, uint32_t dead
     static const hn_env env = { .tensor_bytes_max = (size_t)1 << 30 };
     testing t = { .cx.env = &env, .m = m, .o = o };
     uint64_t ram = m->health.ram_bytes_max ? m->health.ram_bytes_max + RAM_BASE : 0;
+    static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGINT, SIGXCPU };
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], SIG_DFL);                    /* the parent's handlers are no business of the child's */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     t.r.guards = hn_sandbox_enter(o->dir, ram, deadline_ms / 1000 + 2);
     if (o->sabotage)

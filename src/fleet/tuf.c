@@ -106,7 +106,8 @@ static hn_err open_root(hn_ctx *cx, hn_tuf *t)
     hn_buf raw;
     if (!load(t, "root", t->o.root_bytes, &raw)) {
         hn_buf_free(&raw);
-        return hn_fail(cx, HN_EIO, "%s: no trusted root.json there; give it one with `hone tuf --metadata-dir %s init ROOT`",
+        return hn_fail(cx, HN_EIO,
+                       "%s: no trusted root.json there; give it one with `hone tuf --metadata-dir %s init ROOT`",
                        t->o.dir, t->o.dir);
     }
     hn_err e = check_own_root(cx, "trusted root.json", raw.data, raw.len, &t->root);
@@ -337,7 +338,8 @@ static hn_err check_version(hn_ctx *cx, const char *what, const hn_tuf_meta *m, 
 {
     json_int_t want = json_integer_value(json_object_get(entry, "version"));
     if (m->version != want)
-        return hn_fail(cx, HN_EREFUSED, "%s: expected version %lld, found %lld", what, (long long)want, (long long)m->version);
+        return hn_fail(cx, HN_EREFUSED, "%s: expected version %lld, found %lld", what, (long long)want,
+                       (long long)m->version);
     return HN_OK;
 }
 
@@ -365,8 +367,8 @@ static bool consistent(const hn_tuf *t) { return json_is_true(json_object_get(t-
 static hn_err get_snapshot(hn_ctx *cx, hn_tuf *t)
 {
     const json_t *entry = hn_tuf_meta_entry(&t->timestamp, "snapshot");
-    wish w = { .role = "snapshot", .bytes_max = cap_of(entry, t->o.snapshot_bytes), .judge = judge_snapshot, .entry = entry,
-               .by = hn_tuf_root_signers(&t->root, HN_TUF_SNAPSHOT) };
+    wish w = { .role = "snapshot", .bytes_max = cap_of(entry, t->o.snapshot_bytes), .judge = judge_snapshot,
+               .entry = entry, .by = hn_tuf_root_signers(&t->root, HN_TUF_SNAPSHOT) };
     hn_tuf_meta got = { 0 };
 
     bool same = recall(t, "snapshot", HN_TUF_SNAPSHOT, t->o.snapshot_bytes, w.by, entry, &t->snapshot) &&
@@ -396,7 +398,8 @@ static hn_err judge_targets(hn_ctx *cx, hn_tuf *t, const wish *w, const hn_buf *
 static hn_err get_role(hn_ctx *cx, hn_tuf *t, const char *name, hn_tuf_signers by, hn_tuf_meta *out)
 {
     const json_t *entry = hn_tuf_meta_entry(&t->snapshot, name);
-    wish w = { .role = name, .bytes_max = cap_of(entry, t->o.targets_bytes), .judge = judge_targets, .entry = entry, .by = by };
+    wish w = { .role = name, .bytes_max = cap_of(entry, t->o.targets_bytes), .judge = judge_targets, .entry = entry,
+               .by = by };
     hn_ctx quiet = { .env = t->cx ? t->cx->env : NULL };
 
     if (!entry)

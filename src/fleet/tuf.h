@@ -61,7 +61,8 @@ hn_err hn_tuf_check_file(hn_ctx *cx, const hn_tuf_target *target, const char *pa
 
 /* Fetches a target from the first of the places that has it, unless `path` is it already.  May be cut and called
  * again: what has arrived is kept.  bases: URLs; progress may be NULL. */
-hn_err hn_tuf_download(hn_ctx *cx, hn_tuf *t, const hn_tuf_target *target, hn_http *h, const char *const *bases, size_t count,
+hn_err hn_tuf_download(hn_ctx *cx, hn_tuf *t, const hn_tuf_target *target, hn_http *h, const char *const *bases,
+                       size_t count,
                        const char *path, void (*progress)(void *user, uint64_t done, uint64_t total), void *user);
 
 /* What is trusted now, for reports: version and expiry of "root", "timestamp", "snapshot", "targets"; false

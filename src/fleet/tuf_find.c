@@ -128,7 +128,8 @@ static hn_err walk(hn_ctx *cx, search *s, hn_tuf_target *out)
         const json_t *targets = json_object_get(m->body, "targets"), *entry = json_object_get(targets, s->path);
         if (entry) {
             void *iter = json_object_iter_at((json_t *)(uintptr_t)targets, s->path);
-            *out = (hn_tuf_target){ json_object_iter_key(iter), (uint64_t)json_integer_value(json_object_get(entry, "length")), entry };
+            *out = (hn_tuf_target){ json_object_iter_key(iter),
+                                    (uint64_t)json_integer_value(json_object_get(entry, "length")), entry };
             return HN_OK;
         }
         if (!hn_grow(cx, &s->visited, s->visited_count, &s->visited_cap, sizeof *s->visited))
@@ -172,7 +173,8 @@ hn_err hn_tuf_check_file(hn_ctx *cx, const hn_tuf_target *target, const char *pa
             return hn_fail(cx, HN_EREFUSED, "%s: expected %llu bytes, found %llu", target->path,
                            (unsigned long long)target->length, (unsigned long long)len);
         if (strcmp(hex, json_string_value(want)) != 0)
-            return hn_fail(cx, HN_EREFUSED, "%s: its %s is %s, expected %.128s", target->path, name, hex, json_string_value(want));
+            return hn_fail(cx, HN_EREFUSED, "%s: its %s is %s, expected %.128s", target->path, name, hex,
+                           json_string_value(want));
     }
     return HN_OK;
 }
@@ -213,7 +215,8 @@ static void tell(void *user, uint64_t done, uint64_t total)
         d->progress(d->user, done, total);
 }
 
-static hn_err fetch(hn_ctx *cx, const download *d, hn_http *h, const char *base, const char *tail, bool fixed, const char *path)
+static hn_err fetch(hn_ctx *cx, const download *d, hn_http *h, const char *base, const char *tail, bool fixed,
+                    const char *path)
 {
     hn_buf url = { .cx = cx };
     hn_fetch f = { .path = path, .length = d->target->length, .bytes_max = d->target->length, .immutable = fixed,
@@ -226,7 +229,8 @@ static hn_err fetch(hn_ctx *cx, const download *d, hn_http *h, const char *base,
     return e;
 }
 
-hn_err hn_tuf_download(hn_ctx *cx, hn_tuf *t, const hn_tuf_target *target, hn_http *h, const char *const *bases, size_t count,
+hn_err hn_tuf_download(hn_ctx *cx, hn_tuf *t, const hn_tuf_target *target, hn_http *h, const char *const *bases,
+                       size_t count,
                        const char *path, void (*progress)(void *user, uint64_t done, uint64_t total), void *user)
 {
     download d = { target, progress, user };

@@ -19,7 +19,8 @@ hn_err hn_tuf_time_read(hn_ctx *cx, const char *text, int64_t *out)
     struct tm t = { 0 };
     char again[32];
     int n = 0;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec, &n) == 6 &&
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min,
+               &t.tm_sec, &n) == 6 &&
         n == 20 && !text[n] && t.tm_year >= 1970) {
         t.tm_year -= 1900;
         t.tm_mon -= 1;
@@ -104,8 +105,8 @@ hn_err hn_tuf_key_write(hn_ctx *cx, const hn_key *key, json_t **out)
         return hn_fail(cx, HN_EUNSUP, "unsupported: a %s key in a repository; use ed25519, p256 or rsa",
                        hn_key_kind_name(hn_key_kind_of(key)));
     hn_err e = public_text(cx, key, &pub);
-    json_t *made = e ? NULL : json_pack("{s:s, s:s, s:{s:s}}", "keytype", key_forms[form].type, "scheme", key_forms[form].scheme,
-                                        "keyval", "public", pub.data);
+    json_t *made = e ? NULL : json_pack("{s:s, s:s, s:{s:s}}", "keytype", key_forms[form].type, "scheme",
+                                        key_forms[form].scheme, "keyval", "public", pub.data);
     hn_buf_free(&pub);
     if (!made)
         return e ? e : hn_nomem(cx, "a key");
@@ -248,7 +249,8 @@ static hn_err check_delegation(hn_ctx *cx, const char *what, const json_t *role)
     if (!json_is_boolean(json_object_get(role, "terminating")))
         return hn_fail(cx, HN_EFORMAT, "%s: role '%.80s': expected true or false as 'terminating'", what, name);
     if (!json_is_array(list) || (paths && prefixes))
-        return hn_fail(cx, HN_EFORMAT, "%s: role '%.80s': expected a list 'paths' or one 'path_hash_prefixes'", what, name);
+        return hn_fail(cx, HN_EFORMAT, "%s: role '%.80s': expected a list 'paths' or one 'path_hash_prefixes'", what,
+                       name);
     for (size_t i = 0; i < json_array_size(list); i++)
         if (!json_is_string(json_array_get(list, i)))
             return hn_fail(cx, HN_EFORMAT, "%s: role '%.80s': expected texts as patterns", what, name);
@@ -418,7 +420,8 @@ hn_err hn_tuf_meta_check(hn_ctx *cx, const char *what, const hn_tuf_meta *m, hn_
     size_t count = e ? 0 : count_signers(cx, m, by, &text, threshold);
     hn_buf_free(&text);
     if (!e && (threshold < 1 || (int64_t)count < threshold))
-        e = hn_fail(cx, HN_EREFUSED, "%s: signed by %zu of the keys it needs, expected %lld", what, count, (long long)threshold);
+        e = hn_fail(cx, HN_EREFUSED, "%s: signed by %zu of the keys it needs, expected %lld", what, count,
+                    (long long)threshold);
     return e;
 }
 
@@ -441,14 +444,16 @@ hn_err hn_tuf_check_bytes(hn_ctx *cx, const char *what, const json_t *entry, con
     char hex[HN_HASH_HEX_MAX];
 
     if (length && json_integer_value(length) != (json_int_t)len)
-        return hn_fail(cx, HN_EREFUSED, "%s: expected %lld bytes, found %zu", what, (long long)json_integer_value(length), len);
+        return hn_fail(cx, HN_EREFUSED, "%s: expected %lld bytes, found %zu", what,
+                       (long long)json_integer_value(length), len);
     json_object_foreach(json_object_get(entry, "hashes"), name, want) {
         if (!hn_hash_kind_find(name, &kind))
             return hn_fail(cx, HN_EUNSUP, "%s: unsupported: hash '%.40s'", what, name);
         HN_TRY(hn_hash(cx, kind, data, len, hash));
         hn_hex(hash, hn_hash_size(kind), hex);
         if (strcmp(hex, json_string_value(want)) != 0)
-            return hn_fail(cx, HN_EREFUSED, "%s: its %s is %s, expected %.128s", what, name, hex, json_string_value(want));
+            return hn_fail(cx, HN_EREFUSED, "%s: its %s is %s, expected %.128s", what, name, hex,
+                           json_string_value(want));
     }
     return HN_OK;
 }

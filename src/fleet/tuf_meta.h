@@ -24,7 +24,8 @@ typedef struct hn_tuf_meta {
 } hn_tuf_meta;
 
 /* `what` names the file in messages. */
-hn_err hn_tuf_meta_parse(hn_ctx *cx, const char *what, const void *data, size_t len, hn_tuf_type want, hn_tuf_meta *out);
+hn_err hn_tuf_meta_parse(hn_ctx *cx, const char *what, const void *data, size_t len, hn_tuf_type want,
+                         hn_tuf_meta *out);
 void hn_tuf_meta_free(hn_tuf_meta *m);           /* safe on a zeroed one */
 
 /* Who must sign: an object {keyids, threshold} and the keys {id: key} its ids are looked up in. */

@@ -40,7 +40,8 @@ static hn_err judge(hn_ctx *cx, const char *what, const json_t *doc, hn_tuf_type
 
 static hn_tuf_signers signers(const json_t *root, hn_tuf_type of)
 {
-    return (hn_tuf_signers){ hn_doc_get(root, "keys"), json_object_get(hn_doc_get(root, "roles"), hn_tuf_type_name(of)) };
+    return (hn_tuf_signers){ hn_doc_get(root, "keys"), json_object_get(hn_doc_get(root, "roles"),
+            hn_tuf_type_name(of)) };
 }
 
 static hn_err judge_root(hn_ctx *cx, const json_t *doc, const json_t *had)
@@ -97,7 +98,8 @@ static hn_err choose(hn_ctx *cx, publishing *p, const char *role, hn_tuf_signers
                        said.msg[0] ? said.msg : "nothing is");
     *out = (choice){ doc, false };
     if (judge(&said, role, doc, HN_TUF_TARGETS, by))
-        return hn_fail(cx, HN_ENO, "%s: devices would refuse what is published: %s; `hone release extend` it and sign it anew",
+        return hn_fail(cx, HN_ENO,
+                       "%s: devices would refuse what is published: %s; `hone release extend` it and sign it anew",
                        role, said.msg);
     return HN_OK;
 }
@@ -151,8 +153,8 @@ static hn_err set_entry(hn_ctx *cx, json_t *meta, const char *role, const json_t
     if (!e) {
         hn_hex(hash, sizeof hash, hex);
         snprintf(file, sizeof file, "%s.json", role);
-        json_object_set_new(meta, file, json_pack("{s:O, s:I, s:{s:s}}", "version", hn_doc_get(doc, "version"), "length",
-                                                  (json_int_t)text.len, "hashes", "sha256", hex));
+        json_object_set_new(meta, file, json_pack("{s:O, s:I, s:{s:s}}", "version", hn_doc_get(doc, "version"),
+                                                  "length", (json_int_t)text.len, "hashes", "sha256", hex));
     }
     hn_buf_free(&text);
     return e;
@@ -208,8 +210,10 @@ static hn_err make_snapshot(hn_ctx *cx, publishing *p)
         p->snapshot = (choice){ json_incref(p->had.snapshot), false };
         return HN_OK;
     }
-    json_t *body = hn_tuf_body(HN_TUF_SNAPSHOT, hn_doc_int(had, "version") + 1, p->now + (int64_t)p->lives->snapshot_days * DAY);
-    json_t *meta = had ? json_deep_copy(hn_doc_get(had, "meta")) : json_object();      /* what was listed stays listed */
+    json_t *body = hn_tuf_body(HN_TUF_SNAPSHOT, hn_doc_int(had, "version") + 1,
+                               p->now + (int64_t)p->lives->snapshot_days * DAY);
+    json_t *meta = had ? json_deep_copy(hn_doc_get(had, "meta")) :
+        json_object();      /* what was listed stays listed */
     json_object_set_new(body, "meta", meta);
     hn_err e = p->targets.fresh ? set_entry(cx, meta, "targets", p->targets.doc) : HN_OK;
     for (size_t i = 0; i < json_array_size(p->fresh_teams) && !e; i++) {
@@ -232,7 +236,8 @@ static hn_err make_timestamp(hn_ctx *cx, publishing *p)
         p->timestamp = (choice){ json_incref(p->had.timestamp), false };
         return HN_OK;
     }
-    json_t *body = hn_tuf_body(HN_TUF_TIMESTAMP, hn_doc_int(had, "version") + 1, p->now + (int64_t)p->lives->timestamp_days * DAY);
+    json_t *body = hn_tuf_body(HN_TUF_TIMESTAMP, hn_doc_int(had, "version") + 1,
+                               p->now + (int64_t)p->lives->timestamp_days * DAY);
     json_object_set_new(body, "meta", json_object());
     hn_err e = set_entry(cx, json_object_get(body, "meta"), "snapshot", p->snapshot.doc);
     if (e) {
@@ -308,15 +313,18 @@ static hn_err publish(hn_ctx *cx, publishing *p)
     return write_all(cx, p);
 }
 
-hn_err hn_tuf_repo_publish(hn_ctx *cx, const char *dir, hn_key *const *keys, size_t key_count, const hn_tuf_lives *lives,
-                           int64_t now, json_t **done)
+hn_err hn_tuf_repo_publish(hn_ctx *cx, const char *dir, hn_key *const *keys, size_t key_count,
+                           const hn_tuf_lives *lives, int64_t now, json_t **done)
 {
-    publishing p = { .dir = dir, .now = now, .lives = lives ? lives : &hn_tuf_lives_usual, .keys = keys, .key_count = key_count,
-                     .teams = json_object(), .fresh_teams = json_array(), .written = json_array(), .waiting = json_array() };
+    publishing p = { .dir = dir, .now = now, .lives = lives ? lives : &hn_tuf_lives_usual, .keys = keys,
+                     .key_count = key_count,
+                     .teams = json_object(), .fresh_teams = json_array(), .written = json_array(),
+                         .waiting = json_array() };
     hn_err e = publish(cx, &p);
     if (!e)
         *done = json_pack("{s:O, s:O}", "written", p.written, "waiting", p.waiting);
-    json_t *all[] = { p.root.doc, p.targets.doc, p.snapshot.doc, p.timestamp.doc, p.teams, p.fresh_teams, p.written, p.waiting };
+    json_t *all[] = { p.root.doc, p.targets.doc, p.snapshot.doc, p.timestamp.doc, p.teams, p.fresh_teams, p.written,
+                      p.waiting };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         json_decref(all[i]);
     hn_repo_unload(&p.had);
@@ -332,12 +340,14 @@ typedef struct survey {
     json_t *rows;
 } survey;
 
-static void add_row(hn_ctx *cx, survey *s, const char *role, const json_t *doc, bool staged, hn_tuf_type type, hn_tuf_signers by)
+static void add_row(hn_ctx *cx, survey *s, const char *role, const json_t *doc, bool staged, hn_tuf_type type,
+                    hn_tuf_signers by)
 {
     hn_ctx said = { .env = cx->env };
     const char *note = "";
     int64_t left = hn_doc_expires(doc) - s->now;
-    hn_err e = strcmp(role, "root") == 0 && staged ? judge_root(&said, doc, s->old_root) : judge(&said, role, doc, type, by);
+    hn_err e = strcmp(role, "root") == 0 && staged ? judge_root(&said, doc, s->old_root) :
+        judge(&said, role, doc, type, by);
     if (left <= 0)
         note = "expired: devices refuse it";
     else if (e)
@@ -352,8 +362,8 @@ static void add_row(hn_ctx *cx, survey *s, const char *role, const json_t *doc, 
         "needed", (json_int_t)json_integer_value(json_object_get(by.role, "threshold")), "note", note));
 }
 
-static hn_err survey_role(hn_ctx *cx, survey *s, const char *dir, const repo_state *had, const char *role, hn_tuf_signers by,
-                          json_t **newest)
+static hn_err survey_role(hn_ctx *cx, survey *s, const char *dir, const repo_state *had, const char *role,
+                          hn_tuf_signers by, json_t **newest)
 {
     json_t *published, *staged;
     HN_TRY(hn_repo_published(cx, dir, had, role, &published));

@@ -79,7 +79,8 @@ static hn_err make_folders(hn_ctx *cx, const char *path)
     return HN_OK;
 }
 
-const json_t *hn_doc_get(const json_t *doc, const char *name) { return json_object_get(json_object_get(doc, "signed"), name); }
+const json_t *hn_doc_get(const json_t *doc, const char *name) { return json_object_get(json_object_get(doc, "signed"),
+        name); }
 int64_t hn_doc_int(const json_t *doc, const char *name) { return json_integer_value(hn_doc_get(doc, name)); }
 
 int64_t hn_doc_expires(const json_t *doc)
@@ -110,7 +111,8 @@ hn_err hn_repo_load(hn_ctx *cx, const char *dir, repo_state *out)
         e = read_in(cx, dir, "metadata", "timestamp.json", &s.timestamp);
     if (!e && s.timestamp) {
         const json_t *entry = json_object_get(hn_doc_get(s.timestamp, "meta"), "snapshot.json");
-        snprintf(name, sizeof name, "%lld.snapshot.json", (long long)json_integer_value(json_object_get(entry, "version")));
+        snprintf(name, sizeof name, "%lld.snapshot.json", (long long)json_integer_value(json_object_get(entry,
+                "version")));
         e = read_in(cx, dir, "metadata", name, &s.snapshot);
     }
     if (e)
@@ -171,7 +173,8 @@ static hn_err check_role_name(hn_ctx *cx, const char *role)
     size_t len = strspn(role, "abcdefghijklmnopqrstuvwxyz0123456789-_");
     bool taken = strcmp(role, "root") == 0 || strcmp(role, "snapshot") == 0 || strcmp(role, "timestamp") == 0;
     if (role[len] || len == 0 || len > 63 || role[0] == '-' || taken)
-        return hn_fail(cx, HN_EARG, "'%.80s': expected the name of a role: 'targets', or a team's in a-z, 0-9, - and _", role);
+        return hn_fail(cx, HN_EARG,
+                       "'%.80s': expected the name of a role: 'targets', or a team's in a-z, 0-9, - and _", role);
     return HN_OK;
 }
 
@@ -242,7 +245,8 @@ static json_t *first_root(int64_t expires)
     json_object_set_new(body, "keys", json_object());
     json_object_set_new(body, "roles", roles);
     for (int i = 0; i < HN_TUF_TYPES; i++)
-        json_object_set_new(roles, hn_tuf_type_name((hn_tuf_type)i), json_pack("{s:[], s:i}", "keyids", "threshold", 1));
+        json_object_set_new(roles, hn_tuf_type_name((hn_tuf_type)i),
+                            json_pack("{s:[], s:i}", "keyids", "threshold", 1));
     return body;
 }
 
@@ -274,7 +278,8 @@ static hn_err remove_key(hn_ctx *cx, json_t *role, const char *role_name, const 
             count++;
         }
     if (count != 1)
-        return hn_fail(cx, HN_EARG, "%s: %s key with an id that begins with '%.64s'", role_name, count ? "more than one" : "no", id);
+        return hn_fail(cx, HN_EARG, "%s: %s key with an id that begins with '%.64s'", role_name, count ?
+                       "more than one" : "no", id);
     json_array_remove(ids, found);
     return HN_OK;
 }
@@ -298,7 +303,8 @@ static hn_err tidy_root(hn_ctx *cx, json_t *body)
     json_t *keys = json_object_get(body, "keys"), *used = json_object();
     for (int i = 0; i < HN_TUF_TYPES; i++) {
         const char *name = hn_tuf_type_name((hn_tuf_type)i);
-        const json_t *role = json_object_get(json_object_get(body, "roles"), name), *ids = json_object_get(role, "keyids");
+        const json_t *role = json_object_get(json_object_get(body, "roles"), name),
+            *ids = json_object_get(role, "keyids");
         int64_t threshold = json_integer_value(json_object_get(role, "threshold"));
         for (size_t k = 0; k < json_array_size(ids); k++) {
             const char *id = json_string_value(json_array_get(ids, k));
@@ -434,8 +440,8 @@ static hn_err put_team(hn_ctx *cx, json_t *body, const hn_tuf_team *team)
     json_t *roles = json_object_get(d, "roles"), *paths = json_array();
     for (size_t i = 0; i < team->path_count; i++)
         json_array_append_new(paths, json_string(team->paths[i]));
-    json_t *role = json_pack("{s:s, s:[], s:i, s:b, s:o}", "name", team->name, "keyids", "threshold", (int)team->threshold,
-                             "terminating", 1, "paths", paths);
+    json_t *role = json_pack("{s:s, s:[], s:i, s:b, s:o}", "name", team->name, "keyids", "threshold",
+                             (int)team->threshold, "terminating", 1, "paths", paths);
     if (!role)
         return hn_nomem(cx, "a team");
     for (size_t i = json_array_size(roles); i-- > 0;)
@@ -451,7 +457,8 @@ hn_err hn_tuf_repo_delegate(hn_ctx *cx, const char *dir, const hn_tuf_team *team
 {
     json_t *body, *first = NULL;
     HN_TRY(check_role_name(cx, team->name));
-    if (strcmp(team->name, "targets") == 0 || team->key_count < team->threshold || team->threshold == 0 || team->path_count == 0)
+    if (strcmp(team->name, "targets") == 0 || team->key_count < team->threshold || team->threshold == 0 ||
+        team->path_count == 0)
         return hn_fail(cx, HN_EARG, "team '%s': expected a name of its own, at least %u keys and one path", team->name,
                        team->threshold ? team->threshold : 1);
     HN_TRY(targets_body(cx, dir, "targets", expires, &body));
@@ -483,7 +490,8 @@ hn_err hn_tuf_repo_sign(hn_ctx *cx, const char *path, const hn_key *key, json_t 
         e = hn_tuf_sign(cx, doc, key);
     if (!e)
         e = hn_repo_write(cx, path, doc);
-    json_t *told = e ? NULL : json_pack("{s:O, s:O, s:O, s:I}", "type", hn_doc_get(doc, "_type"), "version", hn_doc_get(doc, "version"),
+    json_t *told = e ? NULL : json_pack("{s:O, s:O, s:O, s:I}", "type", hn_doc_get(doc, "_type"), "version",
+                                        hn_doc_get(doc, "version"),
                                         "expires", hn_doc_get(doc, "expires"), "signatures",
                                         (json_int_t)json_array_size(json_object_get(doc, "signatures")));
     json_decref(doc);

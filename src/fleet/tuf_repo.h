@@ -42,7 +42,8 @@ typedef struct hn_tuf_change {
 } hn_tuf_change;
 
 /* Stages the next root: the first one if there is none yet.  `expires` is seconds since 1970. */
-hn_err hn_tuf_repo_change_root(hn_ctx *cx, const char *dir, const hn_tuf_change *changes, size_t count, int64_t expires);
+hn_err hn_tuf_repo_change_root(hn_ctx *cx, const char *dir, const hn_tuf_change *changes, size_t count,
+                               int64_t expires);
 
 /* Stages the next version of a role, "targets" or a team's, with a file added (and copied into targets/), or
  * path removed when file is NULL.  custom may be NULL; a reference is not taken. */
@@ -66,8 +67,8 @@ hn_err hn_tuf_repo_sign(hn_ctx *cx, const char *path, const hn_key *key, json_t 
 
 /* Publishes what is staged and signed by enough keys, then signs snapshot and timestamp with those of `keys`
  * that may.  With nothing staged it re-signs what is past half its life; *done: names of the files written. */
-hn_err hn_tuf_repo_publish(hn_ctx *cx, const char *dir, hn_key *const *keys, size_t key_count, const hn_tuf_lives *lives,
-                           int64_t now, json_t **done);
+hn_err hn_tuf_repo_publish(hn_ctx *cx, const char *dir, hn_key *const *keys, size_t key_count,
+                           const hn_tuf_lives *lives, int64_t now, json_t **done);
 
 /* A row a role: {role, state: published|staged, version, expires, signatures, needed, note}. */
 hn_err hn_tuf_repo_status(hn_ctx *cx, const char *dir, int64_t now, json_t **rows);

@@ -20,7 +20,7 @@
 
 #define NR (GEMM_VECS * VF_N)
 
-enum { MC = 120, KC = 256 };
+enum { MC = 240, KC = 256 };
 
 _Static_assert(HN_GEMM_COLS % NR == 0, "columns split at whole panels");
 
@@ -145,11 +145,14 @@ static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows,
     }
 }
 
-/* Rows of a block from row i: whole lines, or a part of one that is longer. */
+/* Rows of a block from row i: whole lines, or an even part of one that is longer. */
 static size_t block_of(const hn_gemm_f32 *g, size_t line, size_t i)
 {
-    size_t most = line < MC ? MC / line * line : line - i % line, left = g->m - i;
-    most = most < MC ? most : MC;
+    size_t left = g->m - i, most = MC / line * line;
+    if (line > MC) {
+        size_t rest = line - i % line, parts = (rest + MC - 1) / MC;
+        most = (rest + parts - 1) / parts;
+    }
     return most < left ? most : left;
 }
 
@@ -164,9 +167,9 @@ void K(gemm_f32)(const hn_gemm_f32 *g)
         /* Even tiles: 13 rows are 7 + 6, not 12 + 1. */
         size_t most = block < line ? block : line;
         size_t tall = (most + GEMM_ROWS - 1) / GEMM_ROWS, rows = (most + tall - 1) / tall;
-        size_t k0 = 0, k1;
+        size_t k0 = 0, k1, parts = (g->k + KC - 1) / KC, deep = parts ? (g->k + parts - 1) / parts : 0;
         do {
-            k1 = g->k - k0 < KC ? g->k : k0 + KC;
+            k1 = g->k - k0 < deep ? g->k : k0 + deep;
             strip(g, i, block, rows, k0, k1);
             k0 = k1;
         } while (k0 < g->k);

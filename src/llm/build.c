@@ -199,7 +199,8 @@ hn_value *hn_lm_linear_part(hn_build *b, hn_value *x, const char *name, int laye
         hn_tensor part = { HN_F32, { 1, { w->t.shape.dim[0] } }, (float *)all->t.data + from };
         TRY(hn_graph_add_const(b->cx, b->g, bias_name, &part, &bias));
     }
-    return hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w, bias }, bias ? 3 : 2, attr, 2);
+    hn_value *y = hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w, bias }, bias ? 3 : 2, attr, 2);
+    return hn_lora_add(b, y, x, t->name, from, rows);
 }
 
 hn_value *hn_lm_linear(hn_build *b, hn_value *x, const char *name, int layer)
@@ -487,11 +488,23 @@ static hn_err find_arch(hn_ctx *cx, const hn_gguf *file, const hn_arch **out)
     return e;
 }
 
-hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, hn_graph **graph, hn_lm_shape *shape)
+/* An adapter for a matrix that is used otherwise than by hn_lm_linear would be left out unseen. */
+static hn_err check_adapters(hn_build *b)
+{
+    size_t pairs = 0;
+    for (size_t i = 0; i < b->lora_count; i++)
+        pairs += b->lora[i].lora->file->tensor_count / 2;
+    return b->lora_pairs < pairs ? hn_fail(b->cx, HN_EUNSUP, "unsupported: an adapter for %zu of the matrices of %s models", pairs - b->lora_pairs,
+                                           b->arch) : HN_OK;
+}
+
+hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count, hn_graph **graph,
+                   hn_lm_shape *shape)
 {
     const hn_arch *arch = NULL;
     HN_TRY(find_arch(cx, file, &arch));
-    hn_build b = { .cx = cx, .file = file, .arch = arch->name, .rope_magnitude = 1, .logit_scale = 1 };
+    hn_build b = { .cx = cx, .file = file, .arch = arch->name, .rope_magnitude = 1, .logit_scale = 1,
+                   .lora = lora, .lora_count = lora_count };
     HN_TRY(hn_graph_new(cx, &b.g));
     b.error = read_shape(&b);
     b.tokens_max = tokens_max ? tokens_max : b.s.context;
@@ -508,6 +521,8 @@ hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, hn_graph 
         arch->build(&b);
     if (!b.error)
         b.error = check_leftovers(&b);
+    if (!b.error)
+        b.error = check_adapters(&b);
     if (!b.error)
         b.error = hn_graph_infer(cx, b.g);
     if (!b.error)

@@ -13,6 +13,7 @@
 #include "formats/gguf.h"
 #include "graph/kv.h"
 #include "graph/op.h"
+#include "llm/lora.h"
 
 typedef struct hn_lm_shape {
     uint32_t layers, width, ffn, heads, kv_heads, head_size, vocab, context;
@@ -30,6 +31,8 @@ typedef struct hn_build {
     hn_lm_shape s;
     size_t tokens_max;             /* context of the session: some choices depend on it */
     bool *tensor_used;
+    const hn_lora_use *lora; size_t lora_count;
+    size_t lora_pairs;             /* of theirs, put to use so far */
     hn_err error;                  /* the first failure */
 
     hn_value *ids, *pos, *rows;    /* i32 [T], i32 [T], i64 [R]: tokens, positions, rows wanted */
@@ -110,7 +113,8 @@ hn_value *hn_lm_plain_frequencies(hn_build *b, float base);      /* no scaling a
 void hn_lm_finish(hn_build *b, hn_value *x, const char *norm, float cap);
 
 /* Finds the architecture and builds; the caller frees the graph.  Inputs: ids, positions, rows. */
-hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, hn_graph **graph, hn_lm_shape *shape);
+hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count, hn_graph **graph,
+                   hn_lm_shape *shape);
 extern const hn_arch *const hn_archs[];                            /* ends with NULL */
 
 #endif

@@ -29,9 +29,13 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     hn_err e = hn_stop_new(cx, o->stop, o->stop_count, &stop);
     if (!e && o->grammar)
         e = hn_match_new(cx, o->grammar, o->vocab, &match);
+    size_t held = hn_stream_count(t->stream);
+    if (!e)
+        e = hn_stream_adapt(cx, t->stream, o->lora, o->lora_count);
     if (e) {
         hn_sampler_free(sampler);
         hn_stop_free(stop);
+        hn_match_free(match);
         return e;
     }
     hn_sampler_free(t->sampler);
@@ -44,6 +48,9 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     t->o.stop = NULL;                    /* copied: the caller's lists may go */
     t->o.sample.bias = NULL;
     t->o.sample.dry_break = NULL;
+    t->o.lora = NULL;
+    if (hn_stream_count(t->stream) != held)
+        t->logits = NULL;
     return HN_OK;
 }
 
@@ -101,8 +108,11 @@ static hn_err shift(hn_ctx *cx, hn_talk *t)
     if (!again)
         return hn_nomem(cx, "a conversation");
     memcpy(again, held.id + held.count - kept, kept * sizeof *again);
-    hn_stream_trim(t->stream, 1);
-    hn_err e = kept ? read(cx, t, again, kept) : HN_OK;
+    int32_t begin = held.id[0];
+    size_t left = hn_stream_trim(t->stream, 1);
+    hn_err e = left == 0 ? read(cx, t, &begin, 1) : HN_OK;
+    if (!e && kept)
+        e = read(cx, t, again, kept);
     hn_free(cx, again);
     return e;
 }
@@ -114,8 +124,6 @@ static size_t common(const hn_talk *t, hn_ids prompt)
     size_t n = 0;
     while (n < held.count && n + 1 < prompt.count && held.id[n] == prompt.id[n])
         n++;
-    if (t->m->shape.state && n < hn_stream_count(t->stream))
-        n = 0;                                   /* a state cannot be taken back: it begins anew */
     return n;
 }
 
@@ -214,8 +222,7 @@ hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void
     if (prompt.count > t->m->o.context)
         return hn_fail(cx, HN_ELIMIT, "the prompt has %zu tokens, the context holds %zu, %zu too many; give a larger --context "
                        "or a shorter prompt", prompt.count, t->m->o.context, prompt.count - t->m->o.context);
-    s.reused_tokens = common(t, prompt);
-    hn_stream_trim(t->stream, s.reused_tokens);
+    s.reused_tokens = hn_stream_trim(t->stream, common(t, prompt));
     t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
     if (t->match)
         hn_match_reset(t->match);
@@ -263,11 +270,29 @@ hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out)
     return HN_OK;
 }
 
-void hn_talk_trim(hn_talk *t, size_t count)
+static void begin_text(hn_talk *t)
 {
-    if (count >= hn_stream_count(t->stream))
-        return;
-    hn_stream_trim(t->stream, count);
     t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
     t->logits = NULL;
+}
+
+hn_err hn_talk_share(hn_ctx *cx, hn_talk *t, hn_talk *from, size_t count)
+{
+    begin_text(t);
+    return hn_stream_share(cx, t->stream, from->stream, count);
+}
+
+hn_err hn_talk_load(hn_ctx *cx, hn_talk *t, const char *path)
+{
+    HN_TRY(hn_stream_load(cx, t->stream, path));
+    begin_text(t);
+    return HN_OK;
+}
+
+size_t hn_talk_trim(hn_talk *t, size_t count)
+{
+    if (count >= hn_stream_count(t->stream))
+        return hn_stream_count(t->stream);
+    begin_text(t);
+    return hn_stream_trim(t->stream, count);
 }

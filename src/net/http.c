@@ -90,7 +90,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     while (kept && strchr("\r\n\t ", data[kept - 1]))
         kept--;
     if (b->len + kept > HEADERS_MAX || memchr(data, 0, len)) {
-        x->e = hn_fail(x->cx, HN_ENET, "%.200s: headers of more than %d bytes, or with a zero byte", x->rq->url, HEADERS_MAX);
+        x->e = hn_fail(x->cx, HN_ENET, "%.200s: headers of more than %d bytes, or with a zero byte", x->rq->url,
+                       HEADERS_MAX);
         return 0;
     }
     hn_buf_add(b, data, kept);

@@ -42,8 +42,8 @@ static hn_err answer(hn_ctx *cx, const hn_http_request *rq, int fd, hn_buf *head
         return HN_OK;
     }
     size_t tag = headers->len + 6;
-    hn_buf_printf(headers, "ETag: \"%llx-%llx-%lx\"", (unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
-                  (unsigned long)st.st_mtim.tv_nsec);
+    hn_buf_printf(headers, "ETag: \"%llx-%llx-%lx\"", (unsigned long long)st.st_size,
+                  (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
     hn_buf_add(headers, "", 1);
     HN_TRY(hn_buf_ok(headers, "headers"));
 

@@ -134,8 +134,8 @@ static hn_err reply_open(hn_ctx *cx, hn_exchange *x, int *fd)
     char etag[80];
     if (*fd < 0 || fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
         return not_there(cx, x);
-    snprintf(etag, sizeof etag, "\"%llx-%llx-%lx\"", (unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
-             (unsigned long)st.st_mtim.tv_nsec);
+    snprintf(etag, sizeof etag, "\"%llx-%llx-%lx\"", (unsigned long long)st.st_size,
+             (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
     HN_TRY(hn_exchange_set(cx, x, MHD_HTTP_HEADER_ETAG, etag));
 
     const char *known = hn_exchange_header(x, "If-None-Match"), *same = hn_exchange_header(x, "If-Range");
@@ -269,7 +269,8 @@ static hn_err start(hn_ctx *cx, hn_server *s)
                                  MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_NOTIFY_COMPLETED, on_end, s,
                                  MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->o.idle_s ? s->o.idle_s : 30),
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)(s->o.connections_max ? s->o.connections_max : 256),
+                                 MHD_OPTION_CONNECTION_LIMIT,
+                                     (unsigned)(s->o.connections_max ? s->o.connections_max : 256),
                                  MHD_OPTION_END);
     const union MHD_DaemonInfo *info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
     if (!info)

@@ -2,6 +2,7 @@
 /* Language models through hone.h: tokens, chats, answers, steps, errors, threads. */
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/support/api.h"
 
@@ -269,6 +270,60 @@ TEST(an_answer_keeps_to_its_grammar)
     hone_stream_free(s);
     hone_grammar_free(yes);
     hone_grammar_free(json);
+    close_teller(&t);
+}
+
+TEST(a_stream_takes_adapters)
+{
+    teller t = open_teller(1, 0);
+    hone_adapter *a = NULL;
+    hone_stream *s = stream_of(&t, NULL), *other = stream_of(&t, NULL);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 12, .ignore_end = true };
+    said plain = { 0 }, changed = { 0 }, again = { 0 }, beside = { 0 };
+    DONE(hone_adapter_open(t.lm, "fuzz/seeds/lora/pair", &a, &t.err), t.err);
+    answer(&t, s, "Once upon a time", &o, &plain);
+    DONE(hone_stream_adapt(s, &(hone_adapter_use){ a, 40 }, 1, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", &o, &changed);
+    CHECK(strcmp(plain.text, changed.text) != 0 && told.reused_tokens == 0);
+    told = answer(&t, s, "Once upon a time", &o, &again);
+    CHECK(told.reused_tokens > 0);
+    CHECK_TEXT(again.text, changed.text);
+    answer(&t, other, "Once upon a time", &o, &beside);
+    CHECK_TEXT(beside.text, plain.text);
+    hone_adapter *none = NULL;
+    CHECK_INT(hone_adapter_open(t.lm, MODEL, &none, &t.err), HONE_ERROR_FORMAT);
+    hone_stream_free(s);
+    hone_stream_free(other);
+    hone_adapter_close(a);
+    close_teller(&t);
+}
+
+TEST(what_was_read_is_shared_saved_and_loaded)
+{
+    teller t = open_teller(1, 0);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 16, .ignore_end = true };
+    hone_stream *a = stream_of(&t, NULL), *b = stream_of(&t, NULL), *c = stream_of(&t, NULL);
+    said x = { 0 }, y = { 0 }, z = { 0 };
+    char path[] = "/tmp/hone-api-XXXXXX";
+    close(mkstemp(path));
+    answer(&t, a, "Once upon a time there was a fox who", &o, &x);
+    size_t held = hone_stream_count(a), alone = hone_stream_bytes(a);
+    DONE(hone_stream_share(b, a, held, &t.err), t.err);
+    CHECK(hone_stream_bytes(a) + hone_stream_bytes(b) == alone);
+    hone_answer told = answer(&t, b, "Once upon a time there was a fox who", &o, &y);
+    CHECK_TEXT(x.text, y.text);
+    CHECK(told.reused_tokens + 1 == told.prompt_tokens);
+    DONE(hone_stream_save(a, path, &t.err), t.err);
+    DONE(hone_stream_load(c, path, &t.err), t.err);
+    told = answer(&t, c, "Once upon a time there was a fox who", &o, &z);
+    CHECK_TEXT(x.text, z.text);
+    CHECK(told.reused_tokens + 1 == told.prompt_tokens);
+    CHECK_INT(hone_stream_load(c, MODEL, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_stream_share(b, a, 400, &t.err), HONE_ERROR_ARG);
+    unlink(path);
+    hone_stream_free(a);
+    hone_stream_free(b);
+    hone_stream_free(c);
     close_teller(&t);
 }
 

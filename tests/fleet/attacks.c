@@ -58,7 +58,8 @@ TEST(A1_an_arbitrary_file_is_not_installed)
 {
     ready(1);
     json_t *body = repo_targets(&r, 2);
-    json_object_set_new(json_object_get(body, "targets"), "evil", json_pack("{s:i, s:{s:s}}", "length", 4, "hashes", "sha256", "00"));
+    json_object_set_new(json_object_get(body, "targets"), "evil",
+                        json_pack("{s:i, s:{s:s}}", "length", 4, "hashes", "sha256", "00"));
     repo_put(&r, "2.targets.json", body, r.stranger, NULL);
     repo_put(&r, "2.snapshot.json", repo_snapshot(&r, 2), r.snapshot, NULL);
     repo_put(&r, "timestamp.json", repo_timestamp(&r, 2, 2), r.timestamp, NULL);
@@ -171,7 +172,8 @@ TEST(A6_each_role_alone_can_expire)
     for (size_t i = 0; i < 3; i++) {
         ready(1);
         repo_publish(&r, 2);
-        json_t *doc = json_loads(repo_get(&r, files[i])->data, 0, NULL), *body = json_incref(json_object_get(doc, "signed"));
+        json_t *doc = json_loads(repo_get(&r, files[i])->data, 0, NULL),
+            *body = json_incref(json_object_get(doc, "signed"));
         json_object_set_new(body, "expires", json_string("2030-01-01T00:00:00Z"));
         repo_put(&r, files[i], body, r.targets, r.snapshot, r.timestamp, NULL);
         json_decref(doc);
@@ -230,7 +232,8 @@ TEST(A9_another_file_than_the_one_asked_for_is_refused)
     hn_tuf_target target;
     ready(1);
     hn_tuf_opts o = { .dir = r.dir, .now = REPO_NOW, .source = repo_source(&r) };
-    CHECK(hn_http_new(&r.cx, NULL, &http) == HN_OK && hn_tuf_open(&r.cx, &o, &t) == HN_OK && hn_tuf_refresh(&r.cx, t) == HN_OK);
+    CHECK(hn_http_new(&r.cx, NULL, &http) == HN_OK && hn_tuf_open(&r.cx, &o, &t) == HN_OK &&
+          hn_tuf_refresh(&r.cx, t) == HN_OK);
     CHECK(hn_tuf_find(&r.cx, t, "model", &target) == HN_OK);
     snprintf(path, sizeof path, "%s/model.bin", r.dir);
     CHECK(hn_file_write(&r.cx, path, "the m0del", 9) == HN_OK);
@@ -240,7 +243,8 @@ TEST(A9_another_file_than_the_one_asked_for_is_refused)
 
     /* Another build under the name on the server. */
     char server[128];
-    const char *hash = json_string_value(json_object_get(json_object_get(target.entry, "hashes"), "sha256")), *base = url;
+    const char *hash = json_string_value(json_object_get(json_object_get(target.entry, "hashes"), "sha256")),
+        *base = url;
     snprintf(server, sizeof server, "%s/%s.model", r.dir, hash);
     snprintf(url, sizeof url, "file://%s", r.dir);
     CHECK(hn_file_write(&r.cx, server, "old model", 9) == HN_OK);
@@ -314,7 +318,8 @@ static void check_faked_threshold(const char *id, json_t *key, bool sign_twice)
     repo_put(&r, "2.root.json", root, r.root[0], r.root[1], NULL);
     repo_publish(&r, 2);
     if (sign_twice) {
-        json_t *doc = json_loads(repo_get(&r, "timestamp.json")->data, 0, NULL), *list = json_object_get(doc, "signatures");
+        json_t *doc = json_loads(repo_get(&r, "timestamp.json")->data, 0, NULL),
+            *list = json_object_get(doc, "signatures");
         json_t *again = json_deep_copy(json_array_get(list, 0));
         json_object_set_new(again, "keyid", json_string(copy));
         json_array_append_new(list, again);

@@ -145,10 +145,12 @@ static int check_downloads(const device *d, const char *name, size_t i, const js
 /* Where a client may do one or another thing, the recording says what one did. */
 static bool is_free(const char *name)
 {
-    return strcmp(name, "test_repository_substitutes_target_file.json") == 0 || strcmp(name, "test_multiple_changes_to_target.json") == 0;
+    return strcmp(name, "test_repository_substitutes_target_file.json") == 0 ||
+        strcmp(name, "test_multiple_changes_to_target.json") == 0;
 }
 
-static int check_step(device *d, const char *name, size_t i, const json_t *step, bool defect_here, size_t *same_requests)
+static int check_step(device *d, const char *name, size_t i, const json_t *step, bool defect_here,
+                      size_t *same_requests)
 {
     int want = (int)json_integer_value(json_object_get(step, "exit"));
     cx.msg[0] = 0;

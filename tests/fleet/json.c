@@ -49,7 +49,8 @@ TEST(canonical_json_escapes_only_quote_and_backslash)
 TEST(signed_json_refuses_what_has_two_meanings)
 {
     static const char *const bad[] = {
-        "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "[1.0]", "[1e3]", "[-0.0]", "[01]", "[9223372036854775808]", "{\"a\":1}x", "", "[",
+        "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "[1.0]", "[1e3]", "[-0.0]", "[01]", "[9223372036854775808]",
+            "{\"a\":1}x", "", "[",
         "[\"\\u0000\"]", "[\"\\ud800\"]", "[\"\xC0\xAF\"]", "[NaN]", "{a:1}", "['a']", "[1,]",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -39,7 +39,8 @@ TEST(sha2_gives_the_published_values)
 
 TEST(base64_goes_both_ways_and_is_strict)
 {
-    static const char *const pair[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" } };
+    static const char *const pair[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
+                                           { "foobar", "Zm9vYmFy" } };
     static const char *const bad[] = { "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zm9v\n", "Zg==Zg==", "Zm 9" };
     for (size_t i = 0; i < 5; i++) {
         hn_buf a = { .cx = &cx }, b = { .cx = &cx };
@@ -59,7 +60,8 @@ TEST(base64_goes_both_ways_and_is_strict)
 
 TEST(an_ed25519_key_from_a_seed_signs_as_published)
 {
-    static const char message[] = "{\"_type\":\"timestamp\",\"expires\":\"2030-01-01T00:00:00Z\",\"meta\":{\"snapshot.json\":{\"version\":1}},"
+    static const char message[] = "{\"_type\":\"timestamp\",\"expires\":\"2030-01-01T00:00:00Z\","
+                                  "\"meta\":{\"snapshot.json\":{\"version\":1}},"
                                   "\"spec_version\":\"1.0.34\",\"version\":1}";
     uint8_t seed[32], pub[32];
     char hex[HN_HASH_HEX_MAX];
@@ -73,7 +75,8 @@ TEST(an_ed25519_key_from_a_seed_signs_as_published)
     ok(hn_key_sign(&cx, k, message, sizeof message - 1, &sig));
     CHECK(sig.len == 64);
     hn_hex(sig.data, 64, hex);
-    CHECK_TEXT(hex, "44faabc0e3a830ebfaa798e4b49fde809dda2c64be884859eab2fe069b894f0dde190e1e3b7d9a90a0456e6862655c4810035f321ed6c79013151c9165035104");
+    CHECK_TEXT(hex, "44faabc0e3a830ebfaa798e4b49fde809dda2c64be884859eab2fe069b894f0d"
+                    "de190e1e3b7d9a90a0456e6862655c4810035f321ed6c79013151c9165035104");
     ok(hn_key_verify(&cx, k, message, sizeof message - 1, sig.data, sig.len));
     hn_buf_free(&sig);
     hn_key_free(k);

@@ -120,7 +120,8 @@ TEST(a_refresh_takes_no_changed_file)
         hn_buf_add(&bad, good->data, good->len);
         mutate(&rng, &bad);
         bool pinned = strstr(path, "snapshot") || strstr(path, "targets");
-        bool changed = pinned ? bad.len != good->len || memcmp(bad.data, good->data, bad.len) != 0 : !same_value(&bad, was);
+        bool changed = pinned ? bad.len != good->len || memcmp(bad.data, good->data, bad.len) != 0 :
+            !same_value(&bad, was);
         repo_put_bytes(&r, path, bad.data, bad.len);
         if (changed)
             CHECK(repo_refresh(&r) != HN_OK);

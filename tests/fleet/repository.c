@@ -88,7 +88,8 @@ static shop open_shop(void)
     ok(hn_key_generate(&cx, HN_KEY_ED25519, &s.online));
     ok(hn_key_generate(&cx, HN_KEY_ED25519, &s.team));
     hn_tuf_change c[] = {
-        { .role = HN_TUF_ROOT, .add = s.root[0] }, { .role = HN_TUF_ROOT, .add = s.root[1] }, { .role = HN_TUF_ROOT, .add = s.root[2] },
+        { .role = HN_TUF_ROOT, .add = s.root[0] }, { .role = HN_TUF_ROOT, .add = s.root[1] },
+            { .role = HN_TUF_ROOT, .add = s.root[2] },
         { .role = HN_TUF_ROOT, .threshold = 2 }, { .role = HN_TUF_TARGETS, .add = s.targets },
         { .role = HN_TUF_SNAPSHOT, .add = s.online }, { .role = HN_TUF_TIMESTAMP, .add = s.online },
     };

@@ -32,7 +32,8 @@ static void play(void *user, int fd, size_t n, const char *request)
     snprintf(etag, sizeof etag, "\"%s%zu\"", l->etag, l->changes ? (n ? 1 : 0) : (size_t)0);
     if (l->no_ranges || (if_range && strncmp(if_range + 10, etag, strlen(etag)) != 0))
         from = 0;
-    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\n\r\n",
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\n\r\n",
              from ? "206 Partial Content" : "200 OK", etag, SIZE - from, from, SIZE - 1, SIZE);
     hn_peer_text(fd, head);
     size_t len = SIZE - from < l->cut ? SIZE - from : l->cut;

@@ -92,8 +92,8 @@ TEST(a_body_goes_there_and_back)
     hn_buf got = { .cx = &cx };
     const char *headers[] = { "X-Sent: yes", NULL };
     snprintf(url, sizeof url, "%s/echo", hn_server_url(s));
-    hn_http_request rq = { .method = "PUT", .url = url, .headers = headers, .body = "models", .body_len = 6, .bytes_max = 100,
-                           .sink = { .write = keep, .user = &got } };
+    hn_http_request rq = { .method = "PUT", .url = url, .headers = headers, .body = "models", .body_len = 6,
+                           .bytes_max = 100, .sink = { .write = keep, .user = &got } };
     hn_http_reply r;
     CHECK(hn_http_send(&cx, h, &rq, &r) == HN_OK);
     CHECK_INT(r.status, 201);
@@ -327,12 +327,14 @@ TEST(what_is_no_http_is_a_failure)
 
 TEST(headers_without_end_are_a_failure)
 {
-    ill w = { "HTTP/1.1 200 OK\r\n", "X-Filler: ......................................................................\r\n", -1, 0 };
+    ill w = { "HTTP/1.1 200 OK\r\n",
+              "X-Filler: ......................................................................\r\n", -1, 0 };
     CHECK(met(w, 1000) == HN_ENET);
 }
 
 TEST(a_piece_that_was_not_asked_for_is_refused)
 {
-    ill w = { "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n", "56789", 1, 0 };
+    ill w = { "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n", "56789", 1,
+              0 };
     CHECK(met(w, 1000) == HN_ENET);
 }

@@ -45,7 +45,8 @@ void repo_close(repository *r)
 {
     struct dirent *entry;
     char path[400];
-    hn_key *keys[] = { r->root[0], r->root[1], r->root[2], r->targets, r->snapshot, r->timestamp, r->team, r->stranger };
+    hn_key *keys[] = { r->root[0], r->root[1], r->root[2], r->targets, r->snapshot, r->timestamp, r->team,
+                       r->stranger };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         hn_key_free(keys[i]);
     for (size_t i = 0; i < r->file_count; i++)
