@@ -19,7 +19,7 @@ typedef struct hn_model {
     /* Of a file alone: exact, in bytes. */
     const char *precision;           /* "Q4_K_M"-like name of what it mostly holds */
     double weights, token_bytes;     /* pages of the file; read per token */
-    double held;                     /* a graph's packed copies and folded constants */
+    double held;                     /* packed copies of weights, folded constants */
     double arena;                    /* activations and scratch */
     double own;                      /* what this program writes besides */
     size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */

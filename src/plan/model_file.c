@@ -54,13 +54,15 @@ static void sum_tensors(const hn_gguf *g, hn_model *m)
     }
 }
 
-static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *out)
+/* Adds a plan's block to *arena; its packed weights, which all plans of a model share, become *packed. */
+static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *arena, double *packed)
 {
     const hn_shape shape[3] = { { 1, { rows } }, { 1, { rows } }, { 1, { 1 } } };
     hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
     hn_plan *p;
     HN_TRY(hn_plan_new(cx, lm->graph, &o, &p));
-    *out += (double)p->stats.arena_bytes;
+    *arena += (double)p->stats.arena_bytes;
+    *packed = fmax(*packed, (double)p->stats.packed_bytes);
     hn_plan_free(cx, p);
     return HN_OK;
 }
@@ -84,7 +86,8 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
     hn_err e = HN_OK;
     for (size_t i = 0; !e && i < 3; i++)
-        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena);
+        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena, &m->held);
+    m->weights -= fmin(m->weights, m->held);     /* pages that were packed are given back to the file */
     hn_lm_close(&lm);
     return e;
 }

@@ -35,7 +35,7 @@ json_t *hn_offer_json(const hn_offer *o)
                                   n->logits * 1e-9, "runtime", n->runtime * 1e-9));
     /* What `hone bench` will call written: of a language model the whole process, of a graph what it added. */
     if (!o->model->entry) {
-        double written = o->model->lm ? o->model->own + n->cache : o->model->held;
+        double written = o->model->held + (o->model->lm ? o->model->own + n->cache : 0);
         json_object_set_new(j, "bench_written_bytes", json_integer((json_int_t)(written + n->activations)));
     }
     if (o->model->lm) {
