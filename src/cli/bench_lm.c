@@ -101,9 +101,9 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
 static hn_err save(hn_cli *c, const char *model, const hn_lm_job *j, figures *f, const char *path)
 {
     double cache = (double)f->kv_bytes / (double)(f->prompt + f->answer) * ((double)f->prompt + (double)f->answer / 2);
-    json_t *v = json_pack("{s:s, s:{s:s, s:f, s:f, s:I}, s:f}", "schema", "hone-calibration-1", "decode", "model", model, "tokens_per_second",
-                          median(&f->decode), "bytes_per_token", (double)f->weight_bytes + cache, "layers", (json_int_t)j->m.shape.layers,
-                          "machine_read_gb_per_second", f->gbytes);
+    json_t *v = json_pack("{s:s, s:{s:s, s:f, s:f, s:I}, s:f}", "schema", "hone-calibration-1", "decode", "model", model,
+                          "tokens_per_second", median(&f->decode), "bytes_per_token", (double)f->weight_bytes + cache,
+                          "layers", (json_int_t)j->m.shape.layers, "machine_read_gb_per_second", f->gbytes);
     char *text = v ? json_dumps(v, JSON_INDENT(2)) : NULL;
     hn_err e = text ? hn_file_write(&c->cx, path, text, strlen(text)) : hn_nomem(&c->cx, "a calibration");
     free(text);

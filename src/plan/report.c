@@ -12,6 +12,7 @@
 #include "plan/tree.h"
 
 #define CHOICES_MAX 8
+#define READING_SPEED 5      /* tokens a second: 200 to 250 words a minute */
 
 static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
 static json_t *number_or_null(double x) { return isfinite(x) && x > 0 ? json_real(x) : json_null(); }
@@ -411,6 +412,10 @@ static hn_err many(hn_draft *d, const hn_field *f)
         return hn_nomem(d->cx, "a plan");
     if (f->model_count == 1)
         HN_TRY(check_context(d, &f->model[0]));
+    if ((is(d->n->task, "chat") || is(d->n->task, "assistant")) && !hn_given_number(d->n->rate)) {
+        d->n->rate = READING_SPEED;
+        hn_assume(d, "an answer comes no slower than people read:", READING_SPEED, "tokens/s", "--tokens-per-second");
+    }
     HN_TRY(hn_choice_make(d->cx, d->w, f, d->n, d->a, c));
     drop_by_chain(d, c);
     for (size_t i = 0; i < c->offer_count && i < CHOICES_MAX; i++) {
