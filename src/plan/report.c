@@ -306,12 +306,12 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     hn_precision p[HN_PRECISIONS_MAX];
     size_t n = hn_model_precisions(d->w->c, &f->model[0], p), kept = 0;
     hn_offer *o = HN_NEW(d->a, hn_offer, n + 1);
-    json_t *rows = json_array();
     char text[64];
     const hn_offer *asked = NULL;
     if (!o)
         return hn_nomem(d->cx, "a plan");
     HN_TRY(check_context(d, &f->model[0]));
+    json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
         if (d->n->precision && d->ask->file == NULL && strcasecmp(d->n->precision, p[i].name) != 0)
             continue;
@@ -407,8 +407,7 @@ static void drop_by_chain(hn_draft *d, hn_choice *c)
 static hn_err many(hn_draft *d, const hn_field *f)
 {
     hn_choice *c = HN_NEW(d->a, hn_choice, 1);
-    json_t *rows = json_array(), *rejects = json_array();
-    if (!c || !rows)
+    if (!c)
         return hn_nomem(d->cx, "a plan");
     if (f->model_count == 1)
         HN_TRY(check_context(d, &f->model[0]));
@@ -418,6 +417,7 @@ static hn_err many(hn_draft *d, const hn_field *f)
     }
     HN_TRY(hn_choice_make(d->cx, d->w, f, d->n, d->a, c));
     drop_by_chain(d, c);
+    json_t *rows = json_array(), *rejects = json_array();
     for (size_t i = 0; i < c->offer_count && i < CHOICES_MAX; i++) {
         json_t *row = hn_offer_json(&c->offer[i]);
         why_this(d, &c->offer[i], row);
