@@ -144,7 +144,7 @@ static hn_err score_by_merges(hn_hf *h, vocab *v)
     if (!made)
         return hn_nomem(h->cx, "merges");
     for (size_t i = 0; i < v->merge_count; i++) {
-        const char *space = memchr(v->merge[i].ptr + 1, ' ', v->merge[i].len - 1);
+        const char *space = v->merge[i].len > 1 ? memchr(v->merge[i].ptr + 1, ' ', v->merge[i].len - 1) : NULL;
         size_t left = space ? (size_t)(space - v->merge[i].ptr) : v->merge[i].len;
         char *text = hn_arena_text(h->arena, v->merge[i].ptr, v->merge[i].len);
         if (!text)
@@ -154,7 +154,7 @@ static hn_err score_by_merges(hn_hf *h, vocab *v)
     }
     qsort(made, v->merge_count, sizeof *made, by_text);
     for (size_t i = 0; i < v->count; i++) {
-        const joined key = { .text = v->text[i] }, *m = v->merge_count ? bsearch(&key, made, v->merge_count, sizeof key, by_text) : NULL;
+        const joined key = { .text = v->text[i] }, *m = v->merge_count && v->text[i].ptr ? bsearch(&key, made, v->merge_count, sizeof key, by_text) : NULL;
         v->score[i] = m ? m->rank : -1e6f;
         for (; m && m > made && by_text(m - 1, &key) == 0; m--)
             v->score[i] = fmaxf(v->score[i], (m - 1)->rank);
