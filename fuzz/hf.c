@@ -59,7 +59,8 @@ static void make_folder(void)
 
 static const uint8_t *part(const uint8_t **at, const uint8_t *end, size_t *len)
 {
-    const uint8_t *from = *at, *zero = from < end ? memchr(from, 0, (size_t)(end - from)) : NULL, *stop = zero ? zero : end;
+    const uint8_t *from = *at, *zero = from < end ? memchr(from, 0, (size_t)(end - from)) : NULL,
+        *stop = zero ? zero : end;
     *len = (size_t)(stop - from);
     *at = zero ? zero + 1 : end;
     return from;
