@@ -306,6 +306,19 @@ typedef struct hone_adapter_use { const hone_adapter *adapter; float scale; } ho
  * On failure it keeps what it had. */
 HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count, hone_error *err);
 
+/* ---- Guessing ahead: several tokens checked in one pass -------------------------------- */
+
+typedef enum hone_guess {
+    HONE_GUESS_NONE = 0,
+    HONE_GUESS_LOOKUP,         /* what followed the last time the text ended like this */
+    HONE_GUESS_MODEL           /* what a smaller model of the same vocabulary would say */
+} hone_guess;
+
+/* Changes how fast answers come and nothing else: every token is still picked from this model's own logits.  small: for
+ * HONE_GUESS_MODEL, and must stay until another way is set or the stream is freed; otherwise NULL.  most: tokens
+ * guessed at once, 1 to 7; 0: 4.  On failure the old way stays. */
+HONE_API hone_status hone_stream_guess(hone_stream *stream, hone_guess how, hone_lm *small, size_t most, hone_error *err);
+
 /* ---- Answers --------------------------------------------------------------------------- */
 
 typedef enum hone_on_full { HONE_FULL_STOP = 0, HONE_FULL_SHIFT } hone_on_full;
@@ -326,6 +339,7 @@ typedef enum hone_end {
 
 typedef struct hone_answer {
     size_t prompt_tokens, reused_tokens, answer_tokens;
+    size_t guessed, guessed_right;              /* tokens; see hone_stream_guess */
     double prompt_ms, first_ms, answer_ms;      /* first_ms: from the call to the first token */
     hone_end end;
 } hone_answer;
