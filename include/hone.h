@@ -129,8 +129,58 @@ HONE_API size_t hone_model_outputs(const hone_model *model);
 HONE_API hone_status hone_model_input(const hone_model *model, size_t i, hone_io *out);
 HONE_API hone_status hone_model_output(const hone_model *model, size_t i, hone_io *out);
 
+/* Fixes input i for good, before the first session: a number that chooses a branch, like a sample rate.  Plans
+ * leave out what it rules out, and sessions need not bind it.  The bytes are copied. */
+HONE_API hone_status hone_model_fix_input(hone_model *model, size_t i, const void *data, size_t bytes,
+                                          hone_error *err);
+
 /* A text the file carries about itself ("labels", "author"), or NULL.  Valid until close. */
 HONE_API const char *hone_model_meta(const hone_model *model, const char *key);
+
+/* ---- A device's store ------------------------------------------------------------------ */
+
+/* `hone agent` keeps models in a store and replaces them while applications run.  An application opens
+ * "the current model NAME", watches for changes, and opens again when told: what it has open stays as it is.
+ *
+ *     hone_current current;
+ *     hone_model_open_current(ctx, "/var/lib/hone", "kws", NULL, &model, &current, &err);
+ *     hone_watch_new(ctx, "/var/lib/hone", "kws", &watch, &err);
+ *     ... poll(hone_watch_fd(watch)); if (hone_watch_changed(watch)) open again, close the old one ... */
+
+typedef struct hone_current {
+    uint64_t build;            /* what was opened */
+    bool trial;                /* it is on trial: report how it does */
+} hone_current;
+
+typedef struct hone_current_opts {
+    size_t size;
+    const hone_model_opts *model;
+    bool trial;                /* take part in trials: a new build that is on trial is opened, and this start
+                                * counted against it, durably, before the call returns.  For programs that live
+                                * long and report. */
+    bool second;               /* the second build of an A/B test or a shadow (hone store compare) */
+} hone_current_opts;
+
+/* HONE_NO when no such model is installed.  opts may be NULL; current may be NULL. */
+HONE_API hone_status hone_model_open_current(hone_ctx *ctx, const char *store, const char *name,
+                                             const hone_current_opts *opts, hone_model **out,
+                                             hone_current *current, hone_error *err);
+
+typedef struct hone_watch hone_watch;
+
+HONE_API hone_status hone_watch_new(hone_ctx *ctx, const char *store, const char *name, hone_watch **out,
+                                    hone_error *err);
+HONE_API int hone_watch_fd(const hone_watch *watch);       /* to poll: readable when something changed */
+/* Reads what there is to read, never waits; true when another build counts than at the last call, or a
+ * trial began or ended. */
+HONE_API bool hone_watch_changed(hone_watch *watch);
+HONE_API void hone_watch_free(hone_watch *watch);          /* NULL is fine */
+
+typedef enum hone_event { HONE_EVENT_GOOD, HONE_EVENT_ERROR, HONE_EVENT_NAN } hone_event;
+
+/* Tells the agent how a run of `build` went and how long it took: on that it keeps a build or goes back. */
+HONE_API hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint64_t build,
+                                 hone_event event, double milliseconds, hone_error *err);
 
 /* ---- Session ------------------------------------------------------------------------- */
 

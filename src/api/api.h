@@ -29,7 +29,8 @@ struct hone_model {
     hone_ctx *ctx;
     hn_source source;
     bool no_optimize;
-    pthread_mutex_t lock;               /* guards plans and their counts */
+    hn_tensor *fixed;                   /* NULL, or one per input: where it has data, that is its value */
+    pthread_mutex_t lock;               /* guards plans, their counts, and fixed */
     hn_shared_plan *plans;
 };
 

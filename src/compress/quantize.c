@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "formats/gguf_write.h"
+#include "tensor/q_lattice.h"
 
 #define SLAB ((size_t)8 << 20)       /* bytes of output held at a time */
 #define QUANTIZATION_VERSION 2       /* of the block types, as GGUF counts them */
@@ -18,6 +19,7 @@ typedef struct quantizer {
     unsigned threads;
     char *slab; size_t slab_size;
     float *rows; size_t row_max;     /* [threads, 2, row_max]: a row, and what became of it */
+    hn_q_lattice *lattice[HN_QT_COUNT];       /* made when first wanted */
     double *error;                   /* [threads, 2]: squares of differences, and of values */
     uint64_t done;                   /* elements */
 } quantizer;
@@ -43,7 +45,10 @@ static void encode_row(void *arg, size_t i, unsigned worker)
         importance = s->importance->value + matrix * s->row;
     }
     hn_q_decode(s->t->type, (const char *)s->t->data + (s->first + i) * s->from_size, x, s->row);
-    hn_q_encode_row(s->to, x, importance, to, s->row);
+    if (s->q->lattice[s->to])
+        hn_q_lattice_encode_row(s->q->lattice[s->to], x, importance, to, s->row);
+    else
+        hn_q_encode_row(s->to, x, importance, to, s->row);
     hn_q_decode(s->to, to, y, s->row);
     double wrong = 0, all = 0;
     for (size_t k = 0; k < s->row; k++) {
@@ -72,7 +77,7 @@ static hn_err find_importance(hn_ctx *cx, const quantizer *q, const hn_gguf_tens
     if (!i && hn_mix_needs_importance(q->o->mix.mix, t->name, to))
         return hn_fail(cx, HN_EARG, "tensor '%s' as %s is of no use without an importance matrix for it: give one with --imatrix FILE",
                        t->name, hn_qtype_get(to)->name);
-    *out = hn_q_heeds_importance(to) ? i : NULL;
+    *out = hn_q_heeds_importance(to) || hn_q_is_lattice(to) ? i : NULL;
     return HN_OK;
 }
 
@@ -81,7 +86,7 @@ static hn_err check_tensor(hn_ctx *cx, const quantizer *q, const hn_gguf_tensor 
     const hn_importance *unused;
     if (to == t->type)
         return HN_OK;
-    if (!hn_q_has_encode(to))
+    if (!hn_q_has_encode(to) && !hn_q_is_lattice(to))
         return hn_fail(cx, HN_EUNSUP, "unsupported: encoding %s, wanted for tensor '%s'", hn_qtype_get(to)->name, t->name);
     if (hn_qtype_get(t->type)->block_count > 1 && !q->o->requantize)
         return hn_fail(cx, HN_EARG, "tensor '%s' is %s already; start from the F16 or F32 file, or lose twice with --requantize",
@@ -108,6 +113,8 @@ static hn_err encode(hn_ctx *cx, quantizer *q, const hn_gguf_tensor *t, hn_quant
     s.from_size = hn_q_bytes(t->type, s.row);
     s.to_size = hn_q_bytes(r->to, s.row);
     r->heeded = s.importance != NULL;
+    if (hn_q_is_lattice(r->to) && !q->lattice[r->to])
+        HN_TRY(hn_q_lattice_new(cx, r->to, &q->lattice[r->to]));
     memset(q->error, 0, 2 * q->threads * sizeof *q->error);
     for (size_t n; s.first < rows; s.first += n) {
         n = hn_min(rows - s.first, hn_max(1, q->slab_size / s.to_size));
@@ -213,6 +220,8 @@ hn_err hn_quantize(hn_ctx *cx, const hn_gguf *in, const char *out, const hn_quan
     if (!e)
         e = write_all(cx, &q, &r);
     hn_gguf_writer_free(q.out);
+    for (int t = 0; t < HN_QT_COUNT; t++)
+        hn_q_lattice_free(cx, q.lattice[t]);
     hn_free(cx, q.slab);
     hn_free(cx, q.rows);
     hn_free(cx, q.error);

@@ -36,8 +36,10 @@ static hn_err understand(hn_ctx *cx, hn_lm *m)
 
 static hn_err open_with(hn_ctx *cx, const char *path, const void *data, size_t len, const hn_lm_opts *o, hn_lm *out)
 {
-    hn_lm m = { .o = *o };
+    hn_lm m = { .o = *o, .mapped = path != NULL };
     hn_err e = path ? hn_gguf_open(cx, path, &m.file) : hn_gguf_open_memory(cx, data, len, &m.file);
+    if (!e)
+        e = hn_shared_packs_new(cx, &m.packs);
     if (!e)
         e = understand(cx, &m);
     if (e) {
@@ -61,6 +63,7 @@ hn_err hn_lm_open_memory(hn_ctx *cx, const void *data, size_t len, const hn_lm_o
 void hn_lm_close(hn_lm *m)
 {
     hn_graph_free(m->graph);
+    hn_shared_packs_free(m->packs);
     hn_tok_free(m->tok);
     hn_gguf_close(m->file);
     *m = (hn_lm){ 0 };
@@ -183,7 +186,7 @@ static hn_err make_pass(hn_ctx *cx, hn_stream *s, hn_pass *p, size_t rows, size_
 {
     const hn_shape shape[3] = { { 1, { (int64_t)rows } }, { 1, { (int64_t)rows } }, { 1, { (int64_t)wanted } } };
     hn_plan_opts o = { .kernels = s->m->o.kernels, .threads = hn_pool_threads(s->pool), .in_shape = shape,
-                       .eval_only = s->m->o.eval };
+                       .eval_only = s->m->o.eval, .shared = s->m->packs, .pool = s->pool, .forget_sources = s->m->mapped };
     drop(cx, p);
     HN_TRY(hn_plan_new(cx, s->own ? s->own : s->m->graph, &o, &p->plan));
     hn_err e = hn_session_new(cx, p->plan, s->pool, &p->session);

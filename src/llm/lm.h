@@ -8,6 +8,7 @@
 
 #include "llm/build.h"
 #include "llm/tok.h"
+#include "runtime/packs.h"
 #include "runtime/session.h"
 
 typedef struct hn_lm_opts {
@@ -25,6 +26,8 @@ typedef struct hn_lm {
     hn_graph *graph;
     hn_lm_shape shape;
     hn_lm_opts o;                /* with defaults filled in */
+    hn_shared_packs *packs;      /* weights as the kernels want them, made when the first stream reads */
+    bool mapped;                 /* the file is mapped: its pages can be given back */
 } hn_lm;
 
 hn_err hn_lm_open(hn_ctx *cx, const char *path, const hn_lm_opts *o, hn_lm *out);

@@ -61,6 +61,9 @@ static inline float hn_q_inverse(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 /* Index of the level nearest to x in an ascending table; the lower one on a tie is not promised. */
 extern const int8_t hn_q_iq4_levels[16];
 
+/* The points of a lattice type: two bits an element for types of eight, four for types of four; NULL for others. */
+const uint16_t *hn_q_points(hn_qtype t, size_t *count);
+
 /* The eight values of E2M1 doubled, then their negatives. */
 extern const int8_t hn_q_e2m1_levels[16];
 

@@ -121,6 +121,22 @@ static const float levels2[4] = { 8, 25, 43, 0 };
 static const float levels3_xxs[8] = { 4, 12, 20, 28, 36, 44, 52, 62 };
 static const float levels3_s[8] = { 1, 3, 5, 7, 9, 11, 13, 15 };
 
+const uint16_t *hn_q_points(hn_qtype t, size_t *count)
+{
+#define POINTS(id, list) case HN_QT_##id: *count = sizeof list / sizeof *list; return list;
+    switch (t) {
+    POINTS(IQ1_S, iq1_points)
+    POINTS(IQ1_M, iq1_points)
+    POINTS(IQ2_XXS, iq2_xxs_points)
+    POINTS(IQ2_XS, iq2_xs_points)
+    POINTS(IQ2_S, iq2_s_points)
+    POINTS(IQ3_XXS, iq3_xxs_points)
+    POINTS(IQ3_S, iq3_s_points)
+    default: return NULL;
+    }
+#undef POINTS
+}
+
 /* Seven stored sign bits stand for eight: the points have an even number of minus signs. */
 static unsigned even_signs(unsigned seven) { return seven | (unsigned)__builtin_parity(seven) << 7; }
 

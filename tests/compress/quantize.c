@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "compress/quantize.h"
 #include "formats/gguf_write.h"
+#include "tensor/q_lattice.h"
 
 static const char *temp(const char *name)
 {
@@ -56,6 +57,65 @@ TEST(every_type_gives_the_bytes_that_llama_cpp_wrote)
         CHECK_INT(hn_gguf_open(&cx, temp("q.gguf"), &got), HN_OK);
         CHECK_INT(hn_gguf_open(&cx, hn_test_data(path), &want), HN_OK);
         compare(got, want, types[i]);
+        hn_gguf_close(want);
+        hn_gguf_close(got);
+    }
+    unlink(temp("q.gguf"));
+    hn_arena_free(a);
+    hn_gguf_close(in);
+    hn_imatrix_close(&cx, &importance);
+}
+
+/* Lattice types have no bytes to meet: ours may lose no more than theirs, weighted as both were told to. */
+static double weighted_error(const hn_gguf *in, const hn_gguf *out, const hn_imatrix *importance)
+{
+    double sum = 0;
+    static float x[1024], y[1024];
+    for (size_t i = 0; i < out->tensor_count; i++) {
+        const hn_gguf_tensor *t = &out->tensors[i], *from = hn_gguf_tensor_find(in, t->name);
+        const hn_importance *worth = hn_imatrix_find(importance, t->name);
+        size_t row = (size_t)t->shape.dim[t->shape.rank - 1];
+        if (!hn_q_is_lattice(t->type))
+            continue;
+        CHECK(from && row <= 1024);
+        for (size_t r = 0; r < (size_t)t->shape.dim[0]; r++) {
+            hn_q_decode(from->type, (const char *)from->data + r * hn_q_bytes(from->type, row), x, row);
+            hn_q_decode(t->type, (const char *)t->data + r * hn_q_bytes(t->type, row), y, row);
+            for (size_t k = 0; k < row; k++)
+                sum += (worth ? (double)worth->value[k] : 1) * ((double)x[k] - (double)y[k]) * ((double)x[k] - (double)y[k]);
+        }
+    }
+    return sum;
+}
+
+TEST(lattice_types_lose_no_more_than_llama_cpp)
+{
+    static const char *const types[] = { "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M" };
+    hn_ctx cx = { 0 };
+    hn_imatrix importance;
+    hn_gguf *in, *want, *got;
+    hn_arena *a;
+    const char *found = hn_test_data("llm/tiny-quants/tiny.imatrix.gguf");
+    if (!found)
+        return;
+    CHECK_INT(hn_imatrix_open(&cx, found, &importance), HN_OK);
+    CHECK_INT(hn_gguf_open(&cx, hn_test_data("llm/tiny-quants/tiny-f16.gguf"), &in), HN_OK);
+    CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char path[128];
+        hn_quantize_report r;
+        bool mixed = strcmp(types[i], "IQ3_S") && strcmp(types[i], "IQ3_XXS") && strcmp(types[i], "IQ1_M");   /* as the files were made */
+        hn_quantize_opts o = { .mix = { .mix = hn_mix_from_name(types[i]), .pure = !mixed, .importance = true,
+                                        .embedding = mixed ? HN_QT_Q8_0 : HN_QT_NONE }, .importance = &importance };
+        snprintf(path, sizeof path, "llm/tiny-quants/tiny-%s.gguf", types[i]);
+        CHECK_INT(hn_quantize(&cx, in, temp("q.gguf"), &o, a, &r), HN_OK);
+        CHECK_INT(hn_gguf_open(&cx, temp("q.gguf"), &got), HN_OK);
+        CHECK_INT(hn_gguf_open(&cx, hn_test_data(path), &want), HN_OK);
+        for (size_t t = 0; t < want->tensor_count; t++)
+            CHECK_INT(hn_gguf_tensor_find(got, want->tensors[t].name)->type, want->tensors[t].type);
+        double ours = weighted_error(in, got, &importance), theirs = weighted_error(in, want, &importance);
+        if (!(ours <= theirs))
+            fail_msg("%s: weighted error %g, llama.cpp's %g", types[i], ours, theirs);
         hn_gguf_close(want);
         hn_gguf_close(got);
     }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "tensor/q_lattice.h"
 #include "tests/support/test.h"
 
 enum { COUNT = 2048 };
@@ -140,6 +141,30 @@ TEST(encoders_take_any_float)
                 CHECK(y[e] == 0);
         }
     }
+}
+
+TEST(lattice_encoders_take_any_float_and_keep_zeros)
+{
+    static const hn_qtype types[] = { HN_QT_IQ1_S, HN_QT_IQ1_M, HN_QT_IQ2_XXS, HN_QT_IQ2_XS, HN_QT_IQ2_S, HN_QT_IQ3_XXS, HN_QT_IQ3_S };
+    const float odd[] = { NAN, INFINITY, -INFINITY, 0.0f, 1e-40f, 3e38f, -3e38f, 1.0f };
+    hn_ctx cx = { 0 };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        hn_q_lattice *l;
+        float x[HN_Q_BLOCK_MAX], y[HN_Q_BLOCK_MAX];
+        uint8_t bytes[HN_Q_BLOCK_MAX];
+        CHECK(hn_q_is_lattice(types[i]) && !hn_q_has_encode(types[i]));
+        CHECK_INT(hn_q_lattice_new(&cx, types[i], &l), HN_OK);
+        for (size_t k = 0; k <= sizeof odd / sizeof odd[0]; k++) {
+            for (size_t e = 0; e < HN_Q_BLOCK_MAX; e++)
+                x[e] = odd[k < sizeof odd / sizeof odd[0] ? k : e % (sizeof odd / sizeof odd[0])];
+            hn_q_lattice_encode_row(l, x, NULL, bytes, HN_Q_BLOCK_MAX);
+            hn_q_decode(types[i], bytes, y, HN_Q_BLOCK_MAX);
+            for (size_t e = 0; e < HN_Q_BLOCK_MAX && k == 3; e++)
+                CHECK(y[e] == 0);
+        }
+        hn_q_lattice_free(&cx, l);
+    }
+    CHECK(!hn_q_is_lattice(HN_QT_Q4_K));
 }
 
 TEST(decoders_take_any_bytes)
