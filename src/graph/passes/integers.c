@@ -200,6 +200,7 @@ static hn_err become(hn_ctx *cx, hn_graph *g, hn_node *n, const char *op, const 
     attr[kept + count] = (hn_attr){ .name = "rounding", .kind = HN_ATTR_TEXT, .text = { "even", 4 } };
     memcpy(to, x, (size_t)ins * sizeof *to);
     n->op = hn_op_find("hone", op);
+    n->name = from ? from->name : n->name;
     n->attr = attr;
     n->attr_count = kept + count + 1;
     n->in = to;
