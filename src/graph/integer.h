@@ -32,6 +32,11 @@ typedef struct hn_integer_pair {
 } hn_integer_pair;
 hn_err hn_integer_pair_read(hn_call *c, bool product, hn_integer_pair *out);
 
+/* Where QResize with fixed weights finds result i of an axis: `rest` of HN_RESIZE_ONE, from low towards high. */
+enum { HN_RESIZE_ONE = 1 << 10 };
+typedef struct hn_place { int64_t low, high, rest; } hn_place;
+hn_place hn_place_of(const hn_node *n, int64_t i, int64_t in, int64_t out);
+
 /* A scale attribute: a positive finite number. */
 hn_err hn_scale_read(hn_call *c, const char *name, double *out);
 

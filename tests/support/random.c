@@ -386,6 +386,43 @@ static const char *qbinary(maker *m)
     return names[draw(m, 3)];
 }
 
+static const char *qpool(maker *m)
+{
+    int64_t k[8];
+    hn_value *x = draw_value(m);
+    size_t n = space(x);
+    bool mean = draw(m, 2);
+    take(m, x);
+    attr_ints(m, "kernel_shape", k, draw_list(m, n, 1, 4, k));
+    window_attrs(m, n, !mean);
+    if (mean && draw(m, 3) == 0)
+        attr_int(m, "low", byte_of(m, x->t.dtype));
+    if (!mean && draw(m, 3) == 0)
+        attr_int(m, "ceil_mode", 1);
+    return mean ? "QAveragePool" : "MaxPool";
+}
+
+static const char *qresize(maker *m)
+{
+    static const char *const coords[] = { "half_pixel", "asymmetric", "align_corners" };
+    int64_t size[8];
+    take(m, draw_value(m));
+    attr_ints(m, "size", size, draw_list(m, 2, 1, 24, size));
+    attr_text(m, "coordinates", coords[draw(m, 3)]);
+    if (draw(m, 4) == 0)
+        attr_text(m, "weights", "float");
+    return "QResize";
+}
+
+static const char *argmax(maker *m)
+{
+    take(m, draw_value(m));
+    attr_int(m, "axis", draw_int(m, -1, 3));
+    if (draw(m, 2))
+        attr_int(m, "keepdims", 0);
+    return "ArgMax";
+}
+
 static const char *lookup(maker *m)
 {
     hn_value *x = draw_value(m);
@@ -429,7 +466,8 @@ typedef const char *maker_fn(maker *);
 
 static maker_fn *const on_floats[] = { conv, conv, conv, pool, unary, unary, binary, binary, binary, concat, transpose, reshape,
                                        resize, matmul, norm, pad_or_slice, reduce };
-static maker_fn *const on_bytes[] = { qconv, qconv, qconv, qconv, qlinear, qlinear, qbinary, qbinary, qbinary, lookup, concat,
+static maker_fn *const on_bytes[] = { qconv, qconv, qconv, qconv, qlinear, qlinear, qbinary, qbinary, qbinary, lookup, qpool, qpool,
+                                      qresize, argmax, concat,
                                       transpose, reshape };
 
 static hn_err make(maker *m, hn_dtype type, maker_fn *const *makers, unsigned count)
