@@ -137,6 +137,51 @@ HONE_API hone_status hone_model_fix_input(hone_model *model, size_t i, const voi
 /* A text the file carries about itself ("labels", "author"), or NULL.  Valid until close. */
 HONE_API const char *hone_model_meta(const hone_model *model, const char *key);
 
+/* ---- A device's store ------------------------------------------------------------------ */
+
+/* `hone agent` keeps models in a store and replaces them while applications run.  An application opens
+ * "the current model NAME", watches for changes, and opens again when told: what it has open stays as it is.
+ *
+ *     hone_current current;
+ *     hone_model_open_current(ctx, "/var/lib/hone", "kws", NULL, &model, &current, &err);
+ *     hone_watch_new(ctx, "/var/lib/hone", "kws", &watch, &err);
+ *     ... poll(hone_watch_fd(watch)); if (hone_watch_changed(watch)) open again, close the old one ... */
+
+typedef struct hone_current {
+    uint64_t build;            /* what was opened */
+    bool trial;                /* it is on trial: report how it does */
+} hone_current;
+
+typedef struct hone_current_opts {
+    size_t size;
+    const hone_model_opts *model;
+    bool trial;                /* take part in trials: a new build that is on trial is opened, and this start
+                                * counted against it, durably, before the call returns.  For programs that live
+                                * long and report. */
+    bool second;               /* the second build of an A/B test or a shadow (hone store compare) */
+} hone_current_opts;
+
+/* HONE_NO when no such model is installed.  opts may be NULL; current may be NULL. */
+HONE_API hone_status hone_model_open_current(hone_ctx *ctx, const char *store, const char *name,
+                                             const hone_current_opts *opts, hone_model **out,
+                                             hone_current *current, hone_error *err);
+
+typedef struct hone_watch hone_watch;
+
+HONE_API hone_status hone_watch_new(hone_ctx *ctx, const char *store, const char *name, hone_watch **out,
+                                    hone_error *err);
+HONE_API int hone_watch_fd(const hone_watch *watch);       /* to poll: readable when something changed */
+/* Reads what there is to read, never waits; true when another build counts than at the last call, or a
+ * trial began or ended. */
+HONE_API bool hone_watch_changed(hone_watch *watch);
+HONE_API void hone_watch_free(hone_watch *watch);          /* NULL is fine */
+
+typedef enum hone_event { HONE_EVENT_GOOD, HONE_EVENT_ERROR, HONE_EVENT_NAN } hone_event;
+
+/* Tells the agent how a run of `build` went and how long it took: on that it keeps a build or goes back. */
+HONE_API hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint64_t build,
+                                 hone_event event, double milliseconds, hone_error *err);
+
 /* ---- Session ------------------------------------------------------------------------- */
 
 typedef struct hone_session hone_session;
@@ -246,6 +291,22 @@ HONE_API bool hone_lm_is_end(const hone_lm *lm, int32_t id);      /* does this t
 HONE_API hone_status hone_lm_chat(const hone_lm *lm, const char *json, char *text, size_t cap, size_t *len,
                                   hone_error *err);
 
+/* An answer as a chat holds it: {"role", "content", and where there are any "reasoning_content" and "tool_calls" of
+ * {"id", "type", "function": {"name", "arguments": {...}}}}.  text: said with hone_answer_opts.special.  tools: the
+ * list that was offered, as JSON; NULL: not known.  No zero at the end. */
+HONE_API hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json,
+                                     size_t cap, size_t *len, hone_error *err);
+
+/* What an answer must look like; read-only, for any number of streams on its model. */
+typedef struct hone_grammar hone_grammar;
+
+/* text: GBNF, as llama.cpp's grammar files are written. */
+HONE_API hone_status hone_grammar_new(hone_lm *lm, const char *text, hone_grammar **out, hone_error *err);
+/* json: a JSON schema.  HONE_ERROR_UNSUP names a keyword that cannot be kept to. */
+HONE_API hone_status hone_grammar_from_schema(hone_lm *lm, const char *json, hone_grammar **out, hone_error *err);
+/* After the streams that use it have other sampling or are freed, before its model closes.  NULL is fine. */
+HONE_API void hone_grammar_free(hone_grammar *grammar);
+
 /* ---- Streams ------------------------------------------------------------------------- */
 
 typedef struct hone_stream hone_stream;
@@ -267,6 +328,7 @@ typedef struct hone_sampling {
     const hone_bias *bias;
     size_t bias_count;
     bool logprobs;             /* tell log-probabilities of tokens picked */
+    const hone_grammar *grammar;    /* only what it allows is picked; begins anew with each answer.  Borrowed */
 } hone_sampling;
 
 typedef struct hone_token {
@@ -280,6 +342,22 @@ HONE_API void hone_stream_free(hone_stream *stream);              /* NULL is fin
 /* Another way to pick from now on, begun with its seed.  On failure the old one stays. */
 HONE_API hone_status hone_stream_sampling(hone_stream *stream, const hone_sampling *how, hone_error *err);
 
+/* ---- Adapters: LoRA files that change what a model says --------------------------------- */
+
+typedef struct hone_adapter hone_adapter;         /* read-only, for any number of streams on its model */
+
+HONE_API hone_status hone_adapter_open(hone_lm *lm, const char *path, hone_adapter **out, hone_error *err);
+/* After the streams that use it have others or are freed, before its model closes.  NULL is fine. */
+HONE_API void hone_adapter_close(hone_adapter *adapter);
+
+typedef struct hone_adapter_use { const hone_adapter *adapter; float scale; } hone_adapter_use;
+
+/* All of these at once from now on; count 0: none.  Other ones than before make the stream forget what it read.
+ * On failure it keeps what it had. */
+HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count, hone_error *err);
+
+/* ---- Answers --------------------------------------------------------------------------- */
+
 typedef enum hone_on_full { HONE_FULL_STOP = 0, HONE_FULL_SHIFT } hone_on_full;
 
 typedef struct hone_answer_opts {
@@ -289,6 +367,7 @@ typedef struct hone_answer_opts {
     size_t stop_count;
     hone_on_full on_full;      /* SHIFT: forget the older half and go on */
     bool ignore_end;           /* end tokens do not end the answer */
+    bool special;              /* control tokens are shown: what hone_lm_message reads */
 } hone_answer_opts;
 
 typedef enum hone_end {
@@ -325,8 +404,19 @@ HONE_API hone_status hone_stream_text(hone_stream *stream, int32_t id, const cha
 
 HONE_API size_t hone_stream_count(const hone_stream *stream);     /* tokens it holds */
 HONE_API size_t hone_stream_room(const hone_stream *stream);      /* tokens that still fit */
-HONE_API size_t hone_stream_bytes(const hone_stream *stream);     /* of keys and values, now */
-HONE_API void hone_stream_trim(hone_stream *stream, size_t count);   /* forgets tokens from `count` on */
+HONE_API size_t hone_stream_bytes(const hone_stream *stream);     /* of keys and values, now; of shared ones its part */
+/* Forgets tokens from `count` on and returns how many are left: none instead of `count` in a model whose windows or
+ * states have moved on. */
+HONE_API size_t hone_stream_trim(hone_stream *stream, size_t count);
+
+/* `stream` becomes the first `count` tokens of `from` without reading them.  Their keys and values are shared, and
+ * cost their memory once, until one of the two would write there.  While it runs, neither is used elsewhere. */
+HONE_API hone_status hone_stream_share(hone_stream *stream, const hone_stream *from, size_t count, hone_error *err);
+
+/* What was read, to a file and back: the same bits.  A file of another model, other adapters or another type of cache, or a
+ * damaged one, is refused, and the stream keeps what it had. */
+HONE_API hone_status hone_stream_save(const hone_stream *stream, const char *path, hone_error *err);
+HONE_API hone_status hone_stream_load(hone_stream *stream, const char *path, hone_error *err);
 
 #ifdef __cplusplus
 }

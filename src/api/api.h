@@ -7,6 +7,7 @@
 
 #include "formats/format.h"
 #include "hone.h"
+#include "llm/grammar.h"
 #include "llm/lm.h"
 #include "runtime/session.h"
 
@@ -49,6 +50,18 @@ struct hone_session {
 struct hone_lm {
     hone_ctx *ctx;
     hn_lm m;
+    pthread_mutex_t lock;               /* guards vocab */
+    hn_vocab *vocab;                    /* made with the first grammar, then read-only */
+};
+
+struct hone_adapter {
+    hone_lm *lm;
+    hn_lora l;
+};
+
+struct hone_grammar {
+    hone_lm *lm;
+    hn_grammar *g;
 };
 
 /* The status and message of an internal failure, in the caller's terms. */

@@ -3,10 +3,13 @@
 #include "api/api.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "llm/chat.h"
+#include "llm/schema.h"
 #include "llm/tok_gguf.h"
+#include "llm/tools.h"
 
 static hn_err read_opts(hn_ctx *cx, const hone_lm_opts *from, hn_lm_opts *out)
 {
@@ -37,6 +40,7 @@ static hone_status open_lm(hone_ctx *ctx, const char *path, const void *data, si
         return hn_api_fail(err, e, &cx);
     }
     lm->ctx = ctx;
+    pthread_mutex_init(&lm->lock, NULL);
     *out = lm;
     return HONE_OK;
 }
@@ -57,6 +61,8 @@ void hone_lm_close(hone_lm *lm)
     if (!lm)
         return;
     hn_ctx cx = { .env = &lm->ctx->env };
+    hn_vocab_free(lm->vocab);
+    pthread_mutex_destroy(&lm->lock);
     hn_lm_close(&lm->m);
     hn_free(&cx, lm);
 }
@@ -155,4 +161,109 @@ hone_status hone_lm_chat(const hone_lm *lm, const char *json, char *text, size_t
     json_decref(vars);
     hn_buf_free(&b);
     return hn_api_fail(err, e, &cx);
+}
+
+static hn_err write_message(hn_ctx *cx, hn_text said, const json_t *tools, char *json, size_t cap, size_t *len)
+{
+    json_t *m;
+    HN_TRY(hn_tools_parse(cx, said, tools, &m));
+    char *text = json_dumps(m, JSON_COMPACT);
+    json_decref(m);
+    hn_err e = text ? hand_over(cx, text, strlen(text), 1, "bytes", json, cap, len) : hn_nomem(cx, "a message");
+    free(text);
+    return e;
+}
+
+hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json, size_t cap,
+                            size_t *len, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    json_error_t why;
+    json_t *offered = tools ? json_loads(tools, 0, &why) : NULL;
+    hn_err e = HN_OK;
+    if (tools && !json_is_array(offered))
+        e = hn_fail(&cx, HN_EFORMAT, "tools: expected a JSON list of tools");
+    if (!e)
+        e = write_message(&cx, (hn_text){ text, text_len }, offered, json, cap, len);
+    json_decref(offered);
+    return hn_api_fail(err, e, &cx);
+}
+
+/* ---- Grammars ----------------------------------------------------------------------------------- */
+
+static hn_err want_vocab(hn_ctx *cx, hone_lm *lm)
+{
+    HN_TRY(want_tokenizer(cx, lm));
+    pthread_mutex_lock(&lm->lock);
+    hn_err e = lm->vocab ? HN_OK : hn_vocab_new(cx, lm->m.tok, &lm->vocab);
+    pthread_mutex_unlock(&lm->lock);
+    return e;
+}
+
+static hn_err make_grammar(hn_ctx *cx, hone_lm *lm, hn_text text, hone_grammar **out)
+{
+    HN_TRY(want_vocab(cx, lm));
+    hone_grammar *g = hn_calloc(cx, 1, sizeof *g);
+    hn_err e = g ? hn_grammar_new(cx, text, &g->g) : hn_nomem(cx, "a grammar");
+    if (e) {
+        hn_free(cx, g);
+        return e;
+    }
+    g->lm = lm;
+    *out = g;
+    return HN_OK;
+}
+
+hone_status hone_grammar_new(hone_lm *lm, const char *text, hone_grammar **out, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    return hn_api_fail(err, make_grammar(&cx, lm, (hn_text){ text, strlen(text) }, out), &cx);
+}
+
+hone_status hone_grammar_from_schema(hone_lm *lm, const char *json, hone_grammar **out, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    json_error_t why;
+    hn_buf text = { .cx = &cx };
+    json_t *schema = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    hn_err e = schema ? hn_schema_grammar(&cx, schema, &text) : hn_fail(&cx, HN_EFORMAT, "schema: line %d: %s", why.line, why.text);
+    if (!e)
+        e = make_grammar(&cx, lm, (hn_text){ text.data, text.len }, out);
+    json_decref(schema);
+    hn_buf_free(&text);
+    return hn_api_fail(err, e, &cx);
+}
+
+void hone_grammar_free(hone_grammar *g)
+{
+    if (!g)
+        return;
+    hn_ctx cx = { .env = &g->lm->ctx->env };
+    hn_grammar_free(g->g);
+    hn_free(&cx, g);
+}
+
+/* ---- Adapters ----------------------------------------------------------------------------------- */
+
+hone_status hone_adapter_open(hone_lm *lm, const char *path, hone_adapter **out, hone_error *err)
+{
+    hn_ctx cx = { .env = &lm->ctx->env };
+    hone_adapter *a = hn_calloc(&cx, 1, sizeof *a);
+    hn_err e = a ? hn_lora_open(&cx, path, lm->m.file, &a->l) : hn_nomem(&cx, "an adapter");
+    if (e) {
+        hn_free(&cx, a);
+        return hn_api_fail(err, e, &cx);
+    }
+    a->lm = lm;
+    *out = a;
+    return HONE_OK;
+}
+
+void hone_adapter_close(hone_adapter *a)
+{
+    if (!a)
+        return;
+    hn_ctx cx = { .env = &a->lm->ctx->env };
+    hn_lora_close(&a->l);
+    hn_free(&cx, a);
 }

@@ -11,6 +11,7 @@ struct hone_stream {
     hn_talk *talk;
     hn_talk_opts o;            /* the sampling that stays from answer to answer */
     hn_bias *bias;             /* o.sample.bias */
+    hn_lora_use *lora;         /* o.lora */
 };
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -50,9 +51,17 @@ static hn_err set_sampling(hn_ctx *cx, hone_stream *s, const hone_sampling *from
     hone_sampling how = read_sampling(from);
     hn_talk_opts o = { .sample = sample_opts(&how) };
     hn_bias *bias = NULL;
+    if (how.grammar && how.grammar->lm != s->lm)
+        return hn_fail(cx, HN_EARG, "a grammar of another model: its tokens are not this one's");
     HN_TRY(copy_bias(cx, &how, &bias));
     o.sample.bias = bias;
     o.sample.bias_count = how.bias_count;
+    o.lora = s->o.lora;
+    o.lora_count = s->o.lora_count;
+    if (how.grammar) {
+        o.grammar = how.grammar->g;
+        o.vocab = how.grammar->lm->vocab;
+    }
     hn_err e = s->talk ? hn_talk_set(cx, s->talk, &o) : hn_talk_new(cx, &s->lm->m, s->lm->ctx->env.pool, &o, &s->talk);
     if (e) {
         hn_free(cx, bias);
@@ -89,6 +98,7 @@ void hone_stream_free(hone_stream *s)
     hn_ctx cx = { .env = &s->lm->ctx->env };
     hn_talk_free(s->talk);
     hn_free(&cx, s->bias);
+    hn_free(&cx, s->lora);
     hn_free(&cx, s);
 }
 
@@ -96,6 +106,38 @@ hone_status hone_stream_sampling(hone_stream *s, const hone_sampling *how, hone_
 {
     hn_ctx cx = { .env = &s->lm->ctx->env };
     return hn_api_fail(err, set_sampling(&cx, s, how), &cx);
+}
+
+static hn_err set_adapters(hn_ctx *cx, hone_stream *s, const hone_adapter_use *uses, size_t count)
+{
+    hn_talk_opts o = s->o;
+    hn_lora_use *lora = hn_calloc(cx, count + 1, sizeof *lora);
+    if (!lora)
+        return hn_nomem(cx, "adapters");
+    hn_err e = HN_OK;
+    for (size_t i = 0; i < count && !e; i++) {
+        lora[i] = (hn_lora_use){ &uses[i].adapter->l, uses[i].scale };
+        if (uses[i].adapter->lm != s->lm)
+            e = hn_fail(cx, HN_EARG, "an adapter of another model");
+    }
+    o.lora = lora;
+    o.lora_count = count;
+    if (!e)
+        e = hn_talk_set(cx, s->talk, &o);
+    if (e) {
+        hn_free(cx, lora);
+        return e;
+    }
+    hn_free(cx, s->lora);
+    s->lora = lora;
+    s->o = o;
+    return HN_OK;
+}
+
+hone_status hone_stream_adapt(hone_stream *s, const hone_adapter_use *uses, size_t count, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, set_adapters(&cx, s, uses, count), &cx);
 }
 
 /* ---- Answers ---------------------------------------------------------------------------------- */
@@ -126,6 +168,7 @@ static hn_err set_answer(hn_ctx *cx, hone_stream *s, const hone_answer_opts *fro
     o.stop_count = a.stop_count;
     o.on_full = a.on_full == HONE_FULL_SHIFT ? HN_FULL_SHIFT : HN_FULL_STOP;
     o.ignore_end = a.ignore_end;
+    o.special = a.special;
     hn_err e = hn_talk_set(cx, s->talk, &o);
     hn_free(cx, stop);
     return e;
@@ -185,4 +228,24 @@ hone_status hone_stream_text(hone_stream *s, int32_t id, const char **text, size
 size_t hone_stream_count(const hone_stream *s) { return hn_stream_count(hn_talk_stream(s->talk)); }
 size_t hone_stream_room(const hone_stream *s) { return hn_stream_room(hn_talk_stream(s->talk)); }
 size_t hone_stream_bytes(const hone_stream *s) { return hn_stream_kv_bytes(hn_talk_stream(s->talk)); }
-void hone_stream_trim(hone_stream *s, size_t count) { hn_talk_trim(s->talk, count); }
+size_t hone_stream_trim(hone_stream *s, size_t count) { return hn_talk_trim(s->talk, count); }
+
+/* ---- What was read, elsewhere ------------------------------------------------------------------ */
+
+hone_status hone_stream_share(hone_stream *s, const hone_stream *from, size_t count, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_talk_share(&cx, s->talk, from->talk, count), &cx);
+}
+
+hone_status hone_stream_save(const hone_stream *s, const char *path, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_stream_save(&cx, hn_talk_stream(s->talk), path), &cx);
+}
+
+hone_status hone_stream_load(hone_stream *s, const char *path, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, hn_talk_load(&cx, s->talk, path), &cx);
+}

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/process.h"
+#include "cli/against.h"
 #include "cli/bench.h"
 #include "cli/dims.h"
 #include "cli/lm_opts.h"
@@ -27,11 +28,44 @@ typedef struct bench {
     double *ms; size_t runs;    /* sorted */
     double total_ms;
     hn_peak peak;
-    double *step_ms;            /* per step, summed over profiled runs */
+    double *step_ms, *least_ms; /* per step: summed over profiled runs; the fastest */
     size_t profiled;
+    hn_against against;         /* no peer: not asked for */
 } bench;
 
 /* ---- Measuring --------------------------------------------------------------------------------- */
+
+/* The number --fill NAME=N gives for an input, into *v; false when none was given. */
+static bool fill_of(const hn_cli *c, const char *name, double *v)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
+        const char *text = hn_arg_at(&c->args, "fill", i);
+        if (strncmp(text, name, len) == 0 && text[len] == '=') {
+            *v = strtod(text + len + 1, NULL);
+            return true;
+        }
+    }
+    return false;
+}
+
+static hn_err check_fills(hn_cli *c, const hn_graph *g)
+{
+    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
+        const char *text = hn_arg_at(&c->args, "fill", i), *eq = strchr(text, '=');
+        char *end = NULL;
+        bool known = false;
+        for (size_t k = 0; eq && k < g->in_count; k++)
+            known |= strlen(g->in[k]->name) == (size_t)(eq - text) && !strncmp(text, g->in[k]->name, (size_t)(eq - text));
+        if (eq)
+            (void)strtod(eq + 1, &end);
+        if (!eq || end == eq + 1 || *end)
+            return hn_fail(&c->cx, HN_EARG, "--fill %s: expected NAME=N, such as rate=16000", text);
+        if (!known)
+            return hn_fail(&c->cx, HN_EARG, "--fill %s: no input has that name", text);
+    }
+    return HN_OK;
+}
 
 /* Numbers that look like data, so that no kernel meets only zeros: zeros and denormals can be
  * faster or slower than life. */
@@ -44,6 +78,7 @@ static hn_err make_inputs(bench *b)
     if (!shape || !b->in)
         return hn_nomem(&b->c->cx, "inputs");
     HN_TRY(hn_dims_shapes(b->c, g, shape));
+    HN_TRY(check_fills(b->c, g));
     for (size_t i = 0; i < g->in_count; i++) {
         hn_tensor *t = &b->in[i];
         *t = (hn_tensor){ g->in[i]->t.dtype, shape[i], NULL };
@@ -56,6 +91,7 @@ static hn_err make_inputs(bench *b)
             seed = seed * 1664525u + 1013904223u;
             double v = (double)(seed >> 8) / (1 << 24);
             v = hn_is_float(t->dtype) ? v : floor(v * (t->dtype == HN_BOOL ? 2 : 100));
+            fill_of(b->c, g->in[i]->name, &v);
             hn_put_f64(t, k, 1, &v);
         }
     }
@@ -125,7 +161,9 @@ static void on_step(void *user, size_t step, uint64_t begin, uint64_t end)
 {
     tracer *t = user;
     const hn_step *s = &t->b->r.plan->step[step];
-    t->b->step_ms[step] += hn_ms(end - begin);
+    double ms = hn_ms(end - begin), *least = &t->b->least_ms[step];
+    t->b->step_ms[step] += ms;
+    *least = *least > 0 && *least < ms ? *least : ms;
     if (!t->f)
         return;
     json_t *event = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f}", "name", step_name(s), "cat", s->impl->name,
@@ -144,7 +182,8 @@ static hn_err profile(bench *b, const char *trace, double seconds)
     hn_ctx *cx = &b->c->cx;
     tracer t = { .b = b, .origin = hn_now_ns() };
     b->step_ms = hn_calloc(cx, b->r.plan->step_count + 1, sizeof *b->step_ms);
-    if (!b->step_ms)
+    b->least_ms = hn_calloc(cx, b->r.plan->step_count + 1, sizeof *b->least_ms);
+    if (!b->step_ms || !b->least_ms)
         return hn_nomem(cx, "a profile");
     hn_session_hook(b->r.session, on_step, &t);
     hn_err e = HN_OK;
@@ -181,9 +220,9 @@ static json_t *profile_rows(const bench *b)
         const hn_step *s = &b->r.plan->step[i];
         double us = b->step_ms[i] * 1e3 / (double)b->profiled;
         double gflops = us > 0 ? 2 * s->macs / us * 1e-3 : 0;
-        json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f}", "step", step_name(s), "operator",
+        json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f}", "step", step_name(s), "operator",
                                 s->node ? s->node->op->name : "-", "kernel", s->impl->name, "us", us,
-                                "share_percent", all > 0 ? 100 * b->step_ms[i] / all : 0);
+                                "least_us", b->least_ms[i] * 1e3, "share_percent", all > 0 ? 100 * b->step_ms[i] / all : 0);
         if (s->macs > 0) {
             json_object_set_new(row, "gflops", json_real(gflops));
             json_object_set_new(row, "peak_percent", json_real(100 * gflops / b->peak.gflops));
@@ -215,6 +254,8 @@ static json_t *report(const bench *b)
         json_object_set_new(j, reals[i].key, json_real(reals[i].value));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         json_object_set_new(j, sizes[i].key, json_integer((json_int_t)sizes[i].value));
+    if (b->against.peer)
+        hn_against_report(&b->against, j);
     return j;
 }
 
@@ -231,13 +272,15 @@ static void print_text(const bench *b, const json_t *j)
     printf("start       load %.2f ms, plan %.2f ms, first run %.3f ms\n", b->load_ms, b->plan_ms, b->first_ms);
     printf("memory      arena %.3f MB, packed weights %.3f MB, private %.3f MB, peak resident %.1f MB\n",
            MB("arena_bytes"), MB("packed_bytes"), MB("private_bytes"), MB("peak_resident_bytes"));
+    if (b->against.peer)
+        hn_against_print(&b->against);
 #undef REAL
 #undef MB
 }
 
 static hn_err tell(bench *b, bool profiled)
 {
-    static const char *const columns[] = { "step", "operator", "kernel", "us", "share_percent", "gflops",
+    static const char *const columns[] = { "step", "operator", "kernel", "us", "least_us", "share_percent", "gflops",
                                            "peak_percent", NULL };
     json_t *j = report(b), *rows = profiled ? profile_rows(b) : NULL;
     hn_err e = HN_OK;
@@ -257,6 +300,15 @@ static hn_err tell(bench *b, bool profiled)
     return e;
 }
 
+static hn_err compare(bench *b, const char *text, double seconds)
+{
+    hn_ctx *cx = &b->c->cx;
+    const hn_peer *peer;
+    hn_peer_job job = { .model = b->c->args.operand[0], .graph = b->r.src.graph, .in = b->in, .threads = b->r.o.threads };
+    HN_TRY(hn_against_parse(cx, text, &peer, &job.lib));
+    return hn_against_measure(cx, peer, &job, b->r.session, seconds, &b->against);
+}
+
 /* The bytes decide, not the name. */
 static bool is_gguf(const char *path)
 {
@@ -273,8 +325,10 @@ static hn_err run(hn_cli *c)
 {
     if (is_gguf(c->args.operand[0]))
         return hn_bench_lm(c, c->args.operand[0]);
+    if (hn_arg_text(&c->args, "save-calibration", NULL))
+        return hn_fail(&c->cx, HN_EUNSUP, "unsupported: --save-calibration from a model that makes no tokens; give a .gguf file");
     bench b = { .c = c };
-    const char *trace = hn_arg_text(&c->args, "trace", NULL);
+    const char *trace = hn_arg_text(&c->args, "trace", NULL), *against = hn_arg_text(&c->args, "against", NULL);
     double seconds = hn_arg_real(&c->args, "seconds", 2);
     bool profiled = hn_arg_flag(&c->args, "profile");
 
@@ -284,12 +338,15 @@ static hn_err run(hn_cli *c)
     b.private_after = hn_private_bytes();
     if (!e)
         e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
+    if (!e && against)
+        e = compare(&b, against, seconds);
     if (!e && (profiled || trace))
         e = profile(&b, trace, seconds * 0.5);
     if (!e)
         e = tell(&b, profiled);
     hn_free(&c->cx, b.ms);
     hn_free(&c->cx, b.step_ms);
+    hn_free(&c->cx, b.least_ms);
     hn_arena_free(b.memory);
     hn_runner_close(&b.r);
     return e;
@@ -300,9 +357,12 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to 
 static const hn_opt opts[] = {
     { "seconds", 's', HN_OPT_REAL, "S", "how long to measure (default 2)", NULL, 0.01, 86400 },
     HN_DIM_OPT,
+    { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
+    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library", NULL, 0, 0 },
     HN_LM_MODEL_OPTS,
     { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
+    { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads", NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
     { "trace", 0, HN_OPT_FILE, "FILE", "write one run as a trace for a trace viewer (JSON)", NULL, 0, 0 },
     { 0 }
@@ -317,6 +377,9 @@ const hn_command hn_command_bench = {
             "of the fused multiply-add peak measured on this machine in the same minute.\n\n"
             "Language models (.gguf): tokens a second reading a prompt and making an answer, time to the first token,\n"
             "and how much of the machine's read bandwidth the weights take.\n\n"
+            "--against loads another engine's library into this process and runs the same model on the same input\n"
+            "with as many threads, in turns: at least nine pairs, of which it takes the medians. ratio is the\n"
+            "peer's time over ours. tools/peers.sh gets the libraries, bench/peers.sh measures many models.\n\n"
             "private: bytes only this process holds, weights mapped from the file not counted.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -38,8 +38,9 @@ static hn_err tell(hn_cli *c, teller *t, const hn_talk_stats *s)
 {
     double rate = s->answer_ms > 0 ? (double)s->answer_tokens / s->answer_ms * 1e3 : 0;
     if (c->json)
-        return hn_json_print(&c->cx, json_pack("{s:s%, s:s, s:I, s:I, s:f, s:f, s:f}", "text", t->text.data ? t->text.data : "",
+        return hn_json_print(&c->cx, json_pack("{s:s%, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "text", t->text.data ? t->text.data : "",
                                                t->text.len, "end", ends[s->end], "prompt_tokens", (json_int_t)s->prompt_tokens,
+                                               "reused_tokens", (json_int_t)s->reused_tokens,
                                                "answer_tokens", (json_int_t)s->answer_tokens, "prompt_ms", s->prompt_ms,
                                                "first_ms", s->first_ms, "tokens_per_second", rate));
     if (t->echo.len)
@@ -71,7 +72,11 @@ static hn_err work(hn_lm_job *j, teller *t)
     HN_TRY(hn_talk_new(cx, &j->m, j->pool, &o, &talk));
     if (!j->c->json && !hn_arg_flag(&j->c->args, "no-echo"))
         t->echo = prompt;
-    hn_err e = hn_talk_answer(cx, talk, ids, on_text, t, &stats);
+    hn_err e = hn_lm_job_recall(j, talk);
+    if (!e)
+        e = hn_talk_answer(cx, talk, ids, on_text, t, &stats);
+    if (!e)
+        e = hn_lm_job_remember(j, talk);
     hn_talk_free(talk);
     return e ? e : tell(j->c, t, &stats);
 }
@@ -96,7 +101,7 @@ static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "what to go on from (default: standard input)", NULL, 0, 0 },
     { "file", 'f', HN_OPT_FILE, "FILE", "read the prompt from there", NULL, 0, 0 },
     { "no-echo", 0, HN_OPT_FLAG, NULL, "print the answer without the prompt", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_generate = {
@@ -104,6 +109,8 @@ const hn_command hn_command_generate = {
     .summary = "let a language model go on with a text",
     .example = "hone generate model.gguf -p \"Once upon a time\" -n 100",
     .help = "Text appears as it is made, whole characters only.  A prompt that does not fit the context is an\n"
-            "error that says by how much, never a cut.",
+            "error that says by how much, never a cut.\n\n"
+            "--grammar and --json-schema allow only tokens that keep the answer inside, so what comes out always parses\n"
+            "(unless --tokens or the context ends it early: see \"end\" of --json).",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -49,5 +49,6 @@ hn_band hn_decode_band(const hn_class *c, double eta, const hn_token_cost *t, do
     bool own = eta > 0;
     double mid = hn_decode_rate(own ? eta : c->eta, c->layer_us, t, gbytes), bound = hn_decode_bound(t, gbytes);
     return (hn_band){ mid * (own ? CALIBRATED_LOW : c->band_low), mid,
-                      fmin(mid * (own ? CALIBRATED_HIGH : c->band_high), bound), own ? HN_CALIBRATED : HN_ESTIMATED };
+                      fmin(mid * (own ? CALIBRATED_HIGH : c->band_high), bound),
+                      own ? HN_CALIBRATED : HN_ESTIMATED };
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix product: C[m,n] = act(A[m,k] * B[k,n] + bias + add).
  *
- * B is packed in panels of NR columns, each [k, NR] and contiguous; A is read where it lies.  The
- * work is cut so that the innermost loop finds its operands near:
+ * B is packed in panels of NR columns, each [k, NR] and contiguous; A is read where it lies, which for
+ * a convolution is the image.  The work is cut so that the innermost loop finds its operands near:
  *
  *     rows of A in blocks of MC      a block of A, MC x KC, stays in the second cache
  *       k in blocks of KC            a panel of B, KC x NR, stays in the first
@@ -20,12 +20,14 @@
 
 #define NR (GEMM_VECS * VF_N)
 
-enum { MC = 120, KC = 256 };
+enum { MC = 240, KC = 256 };
 
 _Static_assert(HN_GEMM_COLS % NR == 0, "columns split at whole panels");
 
 typedef struct tile_args {
-    const float *a; size_t lda;
+    const float *a; size_t lda;         /* the first row's start */
+    const size_t *run_at;               /* of the run in which this block of k begins, */
+    size_t skip, run;                   /* so far into it; elements of a run */
     const float *b; size_t panel;       /* floats from one panel of B to the next */
     float *c; size_t ldc;
     size_t k, cols;                     /* cols: of C, may end inside the last vector */
@@ -57,19 +59,24 @@ VEC void tile(const tile_args *t, int rows, int vecs)
         }
     }
 
-    const float *a = t->a, *b = t->b;
-    size_t lda = t->lda, panel = t->panel;
-    for (size_t p = t->k; p > 0; p--, a++, b += NR) {
-        vf bv[8];
-        UNROLL
-        for (int v = 0; v < vecs; v++)
-            bv[v] = vf_load(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vf av = vf_set(a[(size_t)r * lda]);
+    const float *b = t->b;
+    const size_t *run_at = t->run_at;
+    size_t lda = t->lda, panel = t->panel, skip = t->skip;
+    for (size_t left = t->k, n; left > 0; left -= n, skip = 0) {
+        const float *a = t->a + *run_at++ + skip;
+        n = t->run - skip < left ? t->run - skip : left;
+        for (const float *end = a + n; a < end; a++, b += NR) {
+            vf bv[8];
             UNROLL
             for (int v = 0; v < vecs; v++)
-                sum[r][v] = vf_fma(av, bv[v], sum[r][v]);
+                bv[v] = vf_load(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N);
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                vf av = vf_set(a[(size_t)r * lda]);
+                UNROLL
+                for (int v = 0; v < vecs; v++)
+                    sum[r][v] = vf_fma(av, bv[v], sum[r][v]);
+            }
         }
     }
 
@@ -102,11 +109,15 @@ static int width(size_t rows, size_t cols)
     return w;
 }
 
-/* `count` rows from row `first`, `rows` at a time, over all columns and one block of k. */
+/* `count` rows from row `first`, at most `rows` at a time and none across lines, over all columns and
+ * one block of k. */
 static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows, size_t k0, size_t k1)
 {
+    static const size_t zero;
+    size_t line = g->line ? g->line : g->m, run = g->run ? g->run : g->k;
     tile_args t = {
         .lda = g->lda, .panel = g->k * NR, .ldc = g->ldc, .k = k1 - k0, .first = k0 == 0, .ld_add = g->ld_add,
+        .run = run, .run_at = g->run ? g->run_at + k0 / run : &zero, .skip = run ? k0 % run : 0,
     };
     act_bounds(k1 == g->k ? g->act : (hn_act){ HN_ACT_NONE, 0, 0 }, &t.lo, &t.hi);
 
@@ -117,31 +128,49 @@ static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows,
         t.cols = cols;
         t.b = g->b + j / NR * t.panel + k0 * NR + j % NR;
         t.bias = g->bias ? g->bias + j : NULL;
-        for (size_t i = first; i < first + count; i += rows) {
-            t.a = g->a + i * g->lda + k0;
+        size_t at = first % line;
+        const float *a = g->a + first / line * g->line_step;
+        for (size_t i = first, tall; i < first + count; i += tall, at += tall) {
+            if (at == line) {
+                at = 0;
+                a += g->line_step;
+            }
+            tall = rows < line - at ? rows : line - at;
+            tall = tall < first + count - i ? tall : first + count - i;
+            t.a = a + at * g->lda;
             t.c = g->c + i * g->ldc + j;
             t.add = g->add ? g->add + i * g->ld_add + j : NULL;
-            tiles[(rows - 1) * 4 + (size_t)w](&t);
+            tiles[(tall - 1) * 4 + (size_t)w](&t);
         }
     }
+}
+
+/* Rows of a block from row i: whole lines, or an even part of one that is longer. */
+static size_t block_of(const hn_gemm_f32 *g, size_t line, size_t i)
+{
+    size_t left = g->m - i, most = MC / line * line;
+    if (line > MC) {
+        size_t rest = line - i % line, parts = (rest + MC - 1) / MC;
+        most = (rest + parts - 1) / parts;
+    }
+    return most < left ? most : left;
 }
 
 void K(gemm_f32)(const hn_gemm_f32 *g)
 {
     float lo, hi;
     int clip = act_bounds(g->act, &lo, &hi);
+    size_t line = g->line ? g->line : g->m;
 
     for (size_t i = 0, block; i < g->m; i += block) {
-        block = g->m - i < MC ? g->m - i : MC;
-        /* Even tiles: 8 rows are 4 + 4, not 6 + 2. */
-        size_t tall = (block + GEMM_ROWS - 1) / GEMM_ROWS, rows = (block + tall - 1) / tall;
-        size_t whole = block / rows * rows;
-        size_t k0 = 0, k1;
+        block = block_of(g, line, i);
+        /* Even tiles: 13 rows are 7 + 6, not 12 + 1. */
+        size_t most = block < line ? block : line;
+        size_t tall = (most + GEMM_ROWS - 1) / GEMM_ROWS, rows = (most + tall - 1) / tall;
+        size_t k0 = 0, k1, parts = (g->k + KC - 1) / KC, deep = parts ? (g->k + parts - 1) / parts : 0;
         do {
-            k1 = g->k - k0 < KC ? g->k : k0 + KC;
-            strip(g, i, whole, rows, k0, k1);
-            if (whole < block)
-                strip(g, i + whole, block - whole, block - whole, k0, k1);
+            k1 = g->k - k0 < deep ? g->k : k0 + deep;
+            strip(g, i, block, rows, k0, k1);
             k0 = k1;
         } while (k0 < g->k);
         for (size_t r = i; !clip && r < i + block; r++)

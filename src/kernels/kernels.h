@@ -16,14 +16,21 @@
 #include "kernels/act.h"
 #include "kernels/fixed.h"
 #include "kernels/qdot.h"
+#include "kernels/qpack.h"
 
 /* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
  * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
- * and columns are split over calls. */
+ * and columns are split over calls.
+ *
+ * A need not be a matrix in memory.  Its rows may come in lines, and a row in runs: then the window of
+ * a convolution is read where it lies in the image, no element copied.  Element p of row i is
+ *     a[i / line * line_step + i % line * lda + run_at[p / run] + p % run] */
 #define HN_GEMM_COLS 32                 /* columns are split at multiples of this */
 typedef struct hn_gemm_f32 {
     size_t m, n, k;
     const float *a; size_t lda;         /* rows of A, in elements */
+    size_t line, line_step;             /* line 0: rows are all of one line */
+    size_t run; const size_t *run_at;   /* run 0: rows are one run; otherwise it divides k */
     const float *b;                     /* packed */
     float *c; size_t ldc;
     const float *bias;                  /* [n], or NULL */
@@ -81,8 +88,30 @@ typedef struct hn_window_f32 {
     int count_pad;                      /* average: padding counts as elements */
 } hn_window_f32;
 
+/* A tile of a convolution by F(4x4, 3x3), back to pixels. */
+typedef struct hn_winograd_out {
+    const float *in; size_t step;       /* 36 rows of channels, so far apart */
+    float *out; size_t line;            /* pixels follow each other, lines are `line` floats apart */
+    size_t rows, cols, channels;        /* rows and cols: 1 to 4 */
+    const float *bias;                  /* [channels], or NULL */
+    const float *add;                   /* laid out as out, or NULL */
+    hn_act act;
+} hn_winograd_out;
+
+/* Heads of one token over rows [from, to) of a page.  top, sum and out carry on from page to page: -inf, 0 and
+ * zeros before the first; out / sum is the result. */
+enum { HN_ATTEND_ROWS = 32 };
+typedef struct hn_attend_page {
+    const float *keys;                  /* [size, 32] by key_tile */
+    const float *values; size_t ld_values;
+    size_t size, from, to;              /* from < to */
+    size_t heads; const float *q; float *out;      /* [heads, size] */
+    float *top, *sum;                   /* [heads] */
+    float scale, cap;                   /* cap 0: none */
+} hn_attend_page;
+
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "amx", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL

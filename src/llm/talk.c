@@ -12,6 +12,7 @@ struct hn_talk {
     hn_stream *stream;
     hn_sampler *sampler;
     hn_stop *stop;
+    hn_match *match;                     /* where the answer is in its grammar; NULL: there is none */
     hn_detok detok;
     hn_talk_opts o;
     float *logits;                       /* of the last token read; NULL before */
@@ -22,21 +23,34 @@ struct hn_talk {
 hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
 {
     hn_sampler *sampler;
-    hn_stop *stop;
+    hn_stop *stop = NULL;
+    hn_match *match = NULL;
     HN_TRY(hn_sampler_new(cx, &o->sample, t->m->shape.vocab, &sampler));
     hn_err e = hn_stop_new(cx, o->stop, o->stop_count, &stop);
+    if (!e && o->grammar)
+        e = hn_match_new(cx, o->grammar, o->vocab, &match);
+    size_t held = hn_stream_count(t->stream);
+    if (!e)
+        e = hn_stream_adapt(cx, t->stream, o->lora, o->lora_count);
     if (e) {
         hn_sampler_free(sampler);
+        hn_stop_free(stop);
+        hn_match_free(match);
         return e;
     }
     hn_sampler_free(t->sampler);
     hn_stop_free(t->stop);
+    hn_match_free(t->match);
+    t->match = match;
     t->sampler = sampler;
     t->stop = stop;
     t->o = *o;
     t->o.stop = NULL;                    /* copied: the caller's lists may go */
     t->o.sample.bias = NULL;
     t->o.sample.dry_break = NULL;
+    t->o.lora = NULL;
+    if (hn_stream_count(t->stream) != held)
+        t->logits = NULL;
     return HN_OK;
 }
 
@@ -48,7 +62,7 @@ hn_err hn_talk_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, const hn_talk_opts
     t->cx.env = cx->env;
     t->m = m;
     t->text.cx = t->shown.cx = &t->cx;
-    t->detok.tok = m->tok;
+    t->detok = (hn_detok){ .tok = m->tok, .begun = true };      /* what it says follows something: spaces count */
     hn_err e = hn_stream_new(cx, m, pool, &t->stream);
     if (!e)
         e = hn_talk_set(cx, t, o);
@@ -68,6 +82,7 @@ void hn_talk_free(hn_talk *t)
     hn_stream_free(t->stream);
     hn_sampler_free(t->sampler);
     hn_stop_free(t->stop);
+    hn_match_free(t->match);
     hn_buf_free(&t->text);
     hn_buf_free(&t->shown);
     hn_free(&cx, t);
@@ -93,8 +108,11 @@ static hn_err shift(hn_ctx *cx, hn_talk *t)
     if (!again)
         return hn_nomem(cx, "a conversation");
     memcpy(again, held.id + held.count - kept, kept * sizeof *again);
-    hn_stream_trim(t->stream, 1);
-    hn_err e = kept ? read(cx, t, again, kept) : HN_OK;
+    int32_t begin = held.id[0];
+    size_t left = hn_stream_trim(t->stream, 1);
+    hn_err e = left == 0 ? read(cx, t, &begin, 1) : HN_OK;
+    if (!e && kept)
+        e = read(cx, t, again, kept);
     hn_free(cx, again);
     return e;
 }
@@ -122,6 +140,17 @@ static void clear(hn_buf *b)
 
 static hn_text as_text(const hn_buf *b) { return (hn_text){ b->data ? b->data : "", b->len }; }
 
+/* The next token; where a grammar rules, one that it allows. */
+static hn_err pick(hn_ctx *cx, hn_talk *t, hn_sampled *out)
+{
+    const uint32_t *mask = NULL;
+    if (t->match)
+        HN_TRY(hn_match_allowed(cx, t->match, &mask));
+    hn_sampler_allow(t->sampler, mask, mask ? hn_tok_count(t->m->tok) / 32 + 1 : 0);
+    HN_TRY(hn_sampler_pick(cx, t->sampler, t->logits, out));
+    return t->match ? hn_match_accept(cx, t->match, out->id) : HN_OK;
+}
+
 /* Passes on what is certain; false when the answer ends here. */
 static bool pass_on(hn_talk *t, hn_said *said, void *user, const hn_sampled *token, bool stopped)
 {
@@ -135,11 +164,12 @@ static hn_err take_tokens(hn_ctx *cx, hn_talk *t, hn_said *said, void *user, uin
     while (s->end == HN_END_NONE) {
         hn_sampled token;
         int which = -1;
-        HN_TRY(hn_sampler_pick(cx, t->sampler, t->logits, &token));
+        HN_TRY(pick(cx, t, &token));
         hn_sampler_accept(t->sampler, token.id);
         if (s->answer_tokens++ == 0)
             s->first_ms = hn_ms(hn_now_ns() - begin);
-        if (!t->o.ignore_end && hn_tok_is_end(t->m->tok, token.id)) {
+        bool may_end = t->match || !t->o.ignore_end;
+        if (may_end && hn_tok_is_end(t->m->tok, token.id)) {
             s->end = HN_END_TOKEN;
             break;
         }
@@ -151,6 +181,8 @@ static hn_err take_tokens(hn_ctx *cx, hn_talk *t, hn_said *said, void *user, uin
             return hn_nomem(cx, "text");
         if (!pass_on(t, said, user, &token, stopped))
             s->end = stopped ? HN_END_STOP : HN_END_CALLER;
+        else if (t->match && hn_match_done(t->match))
+            s->end = HN_END_TOKEN;               /* nothing else could follow */
         else if (t->o.tokens_max && s->answer_tokens >= t->o.tokens_max)
             s->end = HN_END_LENGTH;
         if (s->end != HN_END_NONE)
@@ -190,9 +222,10 @@ hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void
     if (prompt.count > t->m->o.context)
         return hn_fail(cx, HN_ELIMIT, "the prompt has %zu tokens, the context holds %zu, %zu too many; give a larger --context "
                        "or a shorter prompt", prompt.count, t->m->o.context, prompt.count - t->m->o.context);
-    s.reused_tokens = common(t, prompt);
-    hn_stream_trim(t->stream, s.reused_tokens);
-    t->detok = (hn_detok){ .tok = t->m->tok };
+    s.reused_tokens = hn_stream_trim(t->stream, common(t, prompt));
+    t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
+    if (t->match)
+        hn_match_reset(t->match);
     hn_stop_end(t->stop, &t->shown);             /* whatever an earlier answer left behind */
     clear(&t->shown);
     hn_sampler_reset(t->sampler);
@@ -223,7 +256,7 @@ hn_err hn_talk_pick(hn_ctx *cx, hn_talk *t, hn_sampled *out)
 {
     if (!t->logits)
         return hn_fail(cx, HN_EARG, "nothing was read yet: there is nothing to pick from");
-    return hn_sampler_pick(cx, t->sampler, t->logits, out);
+    return pick(cx, t, out);
 }
 
 hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out)
@@ -237,11 +270,29 @@ hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out)
     return HN_OK;
 }
 
-void hn_talk_trim(hn_talk *t, size_t count)
+static void begin_text(hn_talk *t)
+{
+    t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
+    t->logits = NULL;
+}
+
+hn_err hn_talk_share(hn_ctx *cx, hn_talk *t, hn_talk *from, size_t count)
+{
+    begin_text(t);
+    return hn_stream_share(cx, t->stream, from->stream, count);
+}
+
+hn_err hn_talk_load(hn_ctx *cx, hn_talk *t, const char *path)
+{
+    HN_TRY(hn_stream_load(cx, t->stream, path));
+    begin_text(t);
+    return HN_OK;
+}
+
+size_t hn_talk_trim(hn_talk *t, size_t count)
 {
     if (count >= hn_stream_count(t->stream))
-        return;
-    hn_stream_trim(t->stream, count);
-    t->detok = (hn_detok){ .tok = t->m->tok };
-    t->logits = NULL;
+        return hn_stream_count(t->stream);
+    begin_text(t);
+    return hn_stream_trim(t->stream, count);
 }

@@ -33,7 +33,8 @@ static hn_err cell(scan *s, const char **out)
         }
         s->at++;
         if (s->at < s->end && !strchr(",\r\n", *s->at))
-            return hn_fail(s->cx, HN_EFORMAT, "%s:%zu: expected a comma after the closing quote", s->name, s->line);
+            return hn_fail(s->cx, HN_EFORMAT, "%s:%zu: expected a comma after the closing quote", s->name,
+                           s->line);
     } else {
         while (s->at < s->end && !(*s->at == ',' || *s->at == '\n' || *s->at == '\r'))
             *to++ = *s->at++;
@@ -69,8 +70,9 @@ hn_err hn_csv_read(hn_ctx *cx, const char *name, const char *data, size_t len, h
     for (size_t i = 0; i < len; i++)
         most += data[i] == '\n';
     if (len == 0 || memchr(data, 0, len))
-        return hn_fail(cx, HN_EFORMAT, "%s: expected a table as text, found %s", name, len ? "zero bytes" : "nothing");
-    scan s = { cx, name, data, data + len, 1, a, hn_arena_get(a, len + most * COLUMNS_MAX, 1) };
+        return hn_fail(cx, HN_EFORMAT, "%s: expected a table as text, found %s", name,
+                       len ? "zero bytes" : "nothing");
+    scan s = { cx, name, data, data + len, 1, a, hn_arena_get(a, len + 2, 1) };
     hn_csv t = { .name = name };
     size_t *line = HN_NEW(a, size_t, most);
     if (!s.text || !line)
@@ -87,7 +89,8 @@ hn_err hn_csv_read(hn_ctx *cx, const char *name, const char *data, size_t len, h
         if (n == 1 && !cells[0][0])
             continue;                            /* an empty line */
         if (n != t.columns)
-            return hn_fail(cx, HN_EFORMAT, "%s:%zu: expected %zu cells as in the first row, found %zu", name, began, t.columns, n);
+            return hn_fail(cx, HN_EFORMAT, "%s:%zu: expected %zu cells as in the first row, found %zu", name,
+                           began, t.columns, n);
         memcpy(t.cell + t.rows * t.columns, cells, n * sizeof *cells);
         line[t.rows++] = began;
     }

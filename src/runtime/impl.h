@@ -20,6 +20,7 @@ typedef enum hn_layout { HN_PLAIN, HN_CHANNELS_LAST } hn_layout;
 typedef enum hn_layout_rule {
     HN_RULE_PLAIN,       /* all operands plain */
     HN_RULE_CL,          /* operand 0 and all outputs channels-last; constants plain */
+    HN_RULE_CL_IN,       /* operand 0 channels-last, the rest and all outputs plain */
     HN_RULE_FOLLOW,      /* any, as long as all operands agree: element by element */
 } hn_layout_rule;
 
@@ -40,6 +41,9 @@ typedef struct hn_prep {
     void *state;                          /* given back to run */
     size_t scratch_bytes;                 /* per worker, aligned to 64 */
     struct hn_packs *packs;
+    struct hn_shared_packs *shared;       /* of the model's plans together, or NULL */
+    hn_pool *pool;                        /* for packing; NULL: on this thread */
+    bool forget_sources;                  /* weights are in a mapped file: give their pages back once packed */
 } hn_prep;
 
 /* What it sees at run time. */
@@ -60,13 +64,20 @@ typedef struct hn_run {
     hn_arena *text;                       /* bytes of strings it makes: until the next run */
 } hn_run;
 
+/* What became of a summand offered to a step that is already there: its result plus the summand, then
+ * an activation, in the place of two steps. */
+typedef enum hn_absorb { HN_ABSORB_NO, HN_ABSORB_OPERAND /* read as one more input */, HN_ABSORB_KEPT } hn_absorb;
+
 typedef struct hn_impl {
     const char *name;                     /* stable: "conv.gemm.f32" */
     hn_layout_rule rule;
+    bool spares_out;                      /* output 0 may be left out */
     unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
     bool (*accepts)(const hn_prep *p);
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */
     hn_err (*run)(const hn_run *r);
+    /* NULL, or: takes on a summand, which as an operand will be input `i`.  sum: what the step then makes. */
+    hn_absorb (*absorb)(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act);
 } hn_impl;
 
 extern const hn_impl *const hn_impls[];   /* in order of preference; ends with NULL */
@@ -77,6 +88,8 @@ extern const hn_impl hn_impl_reorder;     /* plain to channels-last or back; wha
  * NULL while only measuring (hn_prep_measuring) and when out of memory. */
 void *hn_prep_pack(hn_prep *p, size_t bytes);
 bool hn_prep_measuring(const hn_prep *p);
+/* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
+void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
 
 /* Small helpers for accepts. */
 hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */

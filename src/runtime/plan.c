@@ -20,6 +20,7 @@ typedef struct builder {
     hn_plan *p;
     const hn_plan_opts *o;
     int (*at)[2];                 /* per value: its slot in each layout, -1: none yet */
+    int *step_of;                 /* per value: the step that makes it, -1: none */
     size_t step_cap, slot_cap;
 } builder;
 
@@ -173,7 +174,8 @@ static hn_layout layout_for(const builder *b, const hn_impl *impl, const hn_node
 {
     switch (impl->rule) {
     case HN_RULE_PLAIN:  return HN_PLAIN;
-    case HN_RULE_CL:     return HN_CHANNELS_LAST;
+    case HN_RULE_CL:
+    case HN_RULE_CL_IN:  return HN_CHANNELS_LAST;
     case HN_RULE_FOLLOW: return follow(b, n);
     }
     return HN_PLAIN;
@@ -183,16 +185,20 @@ static hn_layout layout_for(const builder *b, const hn_impl *impl, const hn_node
 static hn_layout operand_layout(const hn_impl *impl, hn_layout layout, const hn_node *n, int i)
 {
     const hn_value *v = n->in[i];
-    if (layout == HN_PLAIN || (impl->rule == HN_RULE_CL && i > 0))
+    if (layout == HN_PLAIN || (impl->rule != HN_RULE_FOLLOW && i > 0))
         return HN_PLAIN;
+    if (impl->rule == HN_RULE_CL_IN)
+        return HN_CHANNELS_LAST;
     /* Of lower rank than the result: `follow` made sure the bytes are the same either way. */
     return v->t.shape.rank == n->out[0]->t.shape.rank ? HN_CHANNELS_LAST : HN_PLAIN;
 }
 
 static const hn_impl *choose(const builder *b, hn_prep *prep)
 {
-    if (!b->o->eval_only && prep->node->out[0])       /* implementations write output 0 */
+    if (!b->o->eval_only)
         for (const hn_impl *const *i = hn_impls; *i; i++) {
+            if (!prep->node->out[0] && !(*i)->spares_out)
+                continue;
             prep->layout = layout_for(b, *i, prep->node);
             if ((*i)->accepts(prep))
                 return *i;
@@ -233,6 +239,65 @@ static bool transpose_alias(const builder *b, const hn_node *n, hn_layout *from,
     return (to_nchw || to_nhwc) && b->at[n->in[0]->index][*from] >= 0;
 }
 
+/* ---- Sums taken on by the step before ------------------------------------------------------ */
+
+/* The step that made v, if v has no other use and the step can add to it before storing. */
+static hn_step *host_of(builder *b, const hn_value *v)
+{
+    int at = b->step_of[v->index];
+    hn_step *s = at >= 0 ? &b->p->step[at] : NULL;
+    if (!s || !s->impl->absorb || s->dynamic || s->node->act.kind != HN_ACT_NONE || s->node->out[0] != v ||
+        b->at[v->index][!s->layout] >= 0 || hn_graph_uses(b->p->graph, v) != 1)
+        return NULL;
+    return s;
+}
+
+/* The slot of v in this layout, if it is there before step `at` runs; -1 otherwise. */
+static int slot_before(builder *b, const hn_value *v, hn_layout layout, int at)
+{
+    int slot = b->at[v->index][layout];
+    if (slot < 0 && hn_is_const(v) && layout == HN_PLAIN && slot_for(b, v, layout, &slot))
+        return -1;
+    for (int i = at; i < (int)b->p->step_count && slot >= 0; i++)
+        for (int j = 0; j < b->p->step[i].out_count; j++)
+            if (b->p->step[i].out[j] >= 0 && root_of(b->p, b->p->step[i].out[j]) == root_of(b->p, slot))
+                return -1;
+    return slot;
+}
+
+/* Add(v, u) where v's step takes u on: no step of its own.  *done tells. */
+static hn_err absorb_sum(builder *b, const hn_node *n, bool *done)
+{
+    *done = false;
+    if (!hn_op_is(n, "Add") || n->out[0]->t.dtype != HN_F32 || b->o->eval_only)
+        return HN_OK;
+    for (int i = 1; i >= 0 && !*done; i--) {
+        const hn_value *v = n->in[i], *u = n->in[1 - i];
+        hn_step *s = host_of(b, v);
+        if (!s || v == u || u->t.dtype != HN_F32 || !hn_shape_equal(&v->t.shape, &n->out[0]->t.shape))
+            continue;
+        int slot = slot_before(b, u, s->layout, (int)(s - b->p->step));
+        int *in = HN_NEW(b->p->arena, int, (size_t)s->in_count + 1);
+        if (!in)
+            return hn_nomem(b->cx, "a plan");
+        if (slot < 0)
+            continue;
+        hn_absorb how = s->impl->absorb(s->state, &u->t, &v->t, s->in_count, n->act);
+        if (how == HN_ABSORB_NO)
+            continue;
+        if (how == HN_ABSORB_OPERAND) {
+            memcpy(in, s->in, (size_t)s->in_count * sizeof *in);
+            in[s->in_count++] = slot;
+            s->in = in;
+        }
+        b->p->slot[s->out[0]].value = n->out[0];
+        b->at[n->out[0]->index][s->layout] = s->out[0];
+        b->at[v->index][s->layout] = -1;
+        *done = true;
+    }
+    return HN_OK;
+}
+
 static hn_err add_node(builder *b, const hn_node *n)
 {
     hn_plan *p = b->p;
@@ -240,7 +305,8 @@ static hn_err add_node(builder *b, const hn_node *n)
     const hn_tensor **types = HN_NEW(p->arena, const hn_tensor *, ins + outs);
     hn_value **outer = HN_NEW(p->arena, hn_value *, outers);
     hn_prep prep = { .cx = b->cx, .node = n, .k = p->k, .threads = p->threads, .in_count = n->in_count,
-                     .out_count = n->out_count, .in = types, .arena = p->arena, .packs = p->packs };
+                     .out_count = n->out_count, .in = types, .arena = p->arena, .packs = p->packs,
+                     .shared = b->o->shared, .pool = b->o->pool, .forget_sources = b->o->forget_sources };
     bool dynamic = !shapes_known(n, b);
     hn_layout from, to;
     hn_step *s;
@@ -255,6 +321,12 @@ static hn_err add_node(builder *b, const hn_node *n)
     }
     if (!dynamic && transpose_alias(b, n, &from, &to))
         return add_alias(b, n->out[0], to, b->at[n->in[0]->index][from], &slot);
+
+    bool absorbed = false;
+    if (!dynamic)
+        HN_TRY(absorb_sum(b, n, &absorbed));
+    if (absorbed)
+        return HN_OK;
 
     for (size_t i = 0; i < ins; i++)
         types[i] = n->in[i] ? &n->in[i]->t : NULL;
@@ -271,6 +343,8 @@ static hn_err add_node(builder *b, const hn_node *n)
     hn_node_outers(n, outer);
     for (size_t i = 0; i < outers; i++)          /* what bodies use has to live until the step is done */
         HN_TRY(slot_for(b, outer[i], HN_PLAIN, &in[ins + i]));
+    if (impl->rule == HN_RULE_CL_IN)
+        prep.layout = HN_PLAIN;
     if (impl->prepare)
         HN_TRY(impl->prepare(&prep));
     hn_call macs = { .cx = b->cx, .node = n, .in_count = n->in_count, .out_count = n->out_count,
@@ -285,6 +359,8 @@ static hn_err add_node(builder *b, const hn_node *n)
         s->out[i] = -1;
         if (n->out[i])
             HN_TRY(add_slot(b, n->out[i], prep.layout, dynamic ? HN_SLOT_DYNAMIC : HN_SLOT_ARENA, &s->out[i]));
+        if (n->out[i])
+            b->step_of[n->out[i]->index] = (int)(s - p->step);
     }
     p->scratch_stride = hn_max(p->scratch_stride, hn_round_up(prep.scratch_bytes, 64));
     p->stats.macs += s->macs;
@@ -405,12 +481,13 @@ static hn_err build(builder *b)
     int slot;
 
     b->at = (int (*)[2])(void *)HN_NEW(p->arena, int, 2 * g->value_count);
+    b->step_of = HN_NEW(p->arena, int, g->value_count);
     p->in_slot = HN_NEW(p->arena, int, g->in_count);
     p->out_slot = HN_NEW(p->arena, int, g->out_count);
-    if (!b->at || !p->in_slot || !p->out_slot)
+    if (!b->at || !b->step_of || !p->in_slot || !p->out_slot)
         return hn_nomem(b->cx, "a plan");
     for (size_t i = 0; i < g->value_count; i++)
-        b->at[i][0] = b->at[i][1] = -1;
+        b->at[i][0] = b->at[i][1] = b->step_of[i] = -1;
     for (size_t i = 0; i < g->in_count; i++) {
         HN_TRY(add_slot(b, g->in[i], HN_PLAIN, HN_SLOT_INPUT, &p->in_slot[i]));
         p->slot[p->in_slot[i]].input = (int)i;

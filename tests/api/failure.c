@@ -133,6 +133,7 @@ TEST(a_session_survives_failed_replanning)
 typedef struct chat {
     hone_ctx *ctx;
     hone_lm *lm;
+    hone_grammar *grammar;
     hone_stream *stream;
     hone_status status;
     hone_error err;
@@ -151,11 +152,14 @@ static void talk(chat *c)
     static const char turn[] = "[{\"role\": \"user\", \"content\": \"A story about a fox, please.\"}]";
     static const char *const stop[] = { "fox and" };
     hone_sampling how = { .size = sizeof how, .seed = 3, .temperature = 0.5f, .penalty_window = 8, .repeat = 1.2f };
-    hone_answer_opts o = { .size = sizeof o, .tokens_max = 4, .stop = stop, .stop_count = 1 };
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 3, .stop = stop, .stop_count = 1 };
     char text[256];
     int32_t ids[64];
     size_t len, count, said = 0;
-    c->status = c->stream ? HONE_OK : hone_stream_new(c->lm, &how, &c->stream, &c->err);
+    c->status = c->grammar ? HONE_OK : hone_grammar_from_schema(c->lm, "{\"type\": \"string\", \"maxLength\": 9}", &c->grammar, &c->err);
+    how.grammar = c->grammar;
+    if (!c->status)
+        c->status = c->stream ? HONE_OK : hone_stream_new(c->lm, &how, &c->stream, &c->err);
     if (!c->status)
         c->status = hone_lm_chat(c->lm, turn, text, sizeof text, &len, &c->err);
     if (!c->status)
@@ -182,13 +186,14 @@ TEST(a_conversation_survives_each_failed_allocation)
         if (!fine)
             print_message("%s: allocation %zu fails: %d, \"%s\"\n", path, n, c.status, c.err.message);
         CHECK(fine);
-        if (c.stream && c.status) {                /* the same stream answers once there is memory */
+        if (c.lm && c.status) {                    /* the same model answers once there is memory */
             heap.fail_count = 0;
             talk(&c);
             DONE(c.status, c.err);
         }
         failed = heap.calls > n;
         hone_stream_free(c.stream);
+        hone_grammar_free(c.grammar);
         hone_lm_close(c.lm);
         hone_ctx_free(c.ctx);
         if (heap.blocks)

@@ -2,6 +2,7 @@
 /* Language models through hone.h: tokens, chats, answers, steps, errors, threads. */
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/support/api.h"
 
@@ -124,6 +125,20 @@ TEST(a_chat_is_written_as_the_template_says)
     close_teller(&t);
 }
 
+TEST(an_answer_becomes_a_message)
+{
+    teller t = open_teller(1, 0);
+    char json[256];
+    size_t len = 0;
+    const char *words = "So.<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
+    DONE(hone_lm_message(t.lm, words, strlen(words), NULL, json, sizeof json, &len, &t.err), t.err);
+    json[len] = 0;
+    CHECK(strstr(json, "\"content\":\"So.\"") && strstr(json, "\"name\":\"f\",\"arguments\":{\"x\":1}"));
+    CHECK_INT(hone_lm_message(t.lm, words, strlen(words), "{}", json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_lm_message(t.lm, "\xFF", 1, NULL, json, sizeof json, &len, &t.err), HONE_ERROR_FORMAT);
+    close_teller(&t);
+}
+
 /* ---- Answers ----------------------------------------------------------------------------------- */
 
 TEST(an_answer_and_its_steps_say_the_same)
@@ -221,6 +236,94 @@ TEST(sampling_changes_and_tells_probabilities)
     answer(&t, s, "Once upon a time", &o, &c);              /* as before the failure */
     CHECK_TEXT(b.text, c.text);
     hone_stream_free(s);
+    close_teller(&t);
+}
+
+TEST(an_answer_keeps_to_its_grammar)
+{
+    teller t = open_teller(1, 0);
+    hone_grammar *yes = NULL, *json = NULL;
+    hone_sampling how = { .size = sizeof how, .seed = 2, .temperature = 1 };
+    hone_stream *s = stream_of(&t, NULL);
+    said a = { 0 }, b = { 0 };
+    DONE(hone_grammar_new(t.lm, "root ::= (\"yes\" | \"no\") \"!\"{2}", &yes, &t.err), t.err);
+    DONE(hone_grammar_from_schema(t.lm, "{\"enum\": [\"fox\", 12]}", &json, &t.err), t.err);
+    how.grammar = yes;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", NULL, &a);
+    CHECK(told.end == HONE_END_TOKEN && (strcmp(a.text, "yes!!") == 0 || strcmp(a.text, "no!!") == 0));
+    how.grammar = json;
+    DONE(hone_stream_sampling(s, &how, &t.err), t.err);
+    answer(&t, s, "Once upon a time", NULL, &b);
+    CHECK(strcmp(b.text, "\"fox\"") == 0 || strcmp(b.text, "12") == 0);
+
+    hone_grammar *none = NULL;
+    CHECK_INT(hone_grammar_new(t.lm, "root ::= a", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK(strstr(t.err.message, "'a' is used but not defined") != NULL);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{", &none, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_grammar_from_schema(t.lm, "{\"not\": {}}", &none, &t.err), HONE_ERROR_UNSUP);
+    CHECK(none == NULL);
+    teller other = open_teller(1, 0);
+    hone_stream *wrong = NULL;
+    CHECK_INT(hone_stream_new(other.lm, &how, &wrong, &t.err), HONE_ERROR_ARG);
+    close_teller(&other);
+    hone_stream_free(s);
+    hone_grammar_free(yes);
+    hone_grammar_free(json);
+    close_teller(&t);
+}
+
+TEST(a_stream_takes_adapters)
+{
+    teller t = open_teller(1, 0);
+    hone_adapter *a = NULL;
+    hone_stream *s = stream_of(&t, NULL), *other = stream_of(&t, NULL);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 12, .ignore_end = true };
+    said plain = { 0 }, changed = { 0 }, again = { 0 }, beside = { 0 };
+    DONE(hone_adapter_open(t.lm, "fuzz/seeds/lora/pair", &a, &t.err), t.err);
+    answer(&t, s, "Once upon a time", &o, &plain);
+    DONE(hone_stream_adapt(s, &(hone_adapter_use){ a, 40 }, 1, &t.err), t.err);
+    hone_answer told = answer(&t, s, "Once upon a time", &o, &changed);
+    CHECK(strcmp(plain.text, changed.text) != 0 && told.reused_tokens == 0);
+    told = answer(&t, s, "Once upon a time", &o, &again);
+    CHECK(told.reused_tokens > 0);
+    CHECK_TEXT(again.text, changed.text);
+    answer(&t, other, "Once upon a time", &o, &beside);
+    CHECK_TEXT(beside.text, plain.text);
+    hone_adapter *none = NULL;
+    CHECK_INT(hone_adapter_open(t.lm, MODEL, &none, &t.err), HONE_ERROR_FORMAT);
+    hone_stream_free(s);
+    hone_stream_free(other);
+    hone_adapter_close(a);
+    close_teller(&t);
+}
+
+TEST(what_was_read_is_shared_saved_and_loaded)
+{
+    teller t = open_teller(1, 0);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 16, .ignore_end = true };
+    hone_stream *a = stream_of(&t, NULL), *b = stream_of(&t, NULL), *c = stream_of(&t, NULL);
+    said x = { 0 }, y = { 0 }, z = { 0 };
+    char path[] = "/tmp/hone-api-XXXXXX";
+    close(mkstemp(path));
+    answer(&t, a, "Once upon a time there was a fox who", &o, &x);
+    size_t held = hone_stream_count(a), alone = hone_stream_bytes(a);
+    DONE(hone_stream_share(b, a, held, &t.err), t.err);
+    CHECK(hone_stream_bytes(a) + hone_stream_bytes(b) == alone);
+    hone_answer told = answer(&t, b, "Once upon a time there was a fox who", &o, &y);
+    CHECK_TEXT(x.text, y.text);
+    CHECK(told.reused_tokens + 1 == told.prompt_tokens);
+    DONE(hone_stream_save(a, path, &t.err), t.err);
+    DONE(hone_stream_load(c, path, &t.err), t.err);
+    told = answer(&t, c, "Once upon a time there was a fox who", &o, &z);
+    CHECK_TEXT(x.text, z.text);
+    CHECK(told.reused_tokens + 1 == told.prompt_tokens);
+    CHECK_INT(hone_stream_load(c, MODEL, &t.err), HONE_ERROR_FORMAT);
+    CHECK_INT(hone_stream_share(b, a, 400, &t.err), HONE_ERROR_ARG);
+    unlink(path);
+    hone_stream_free(a);
+    hone_stream_free(b);
+    hone_stream_free(c);
     close_teller(&t);
 }
 

@@ -191,3 +191,37 @@ KERNEL_TEST(pack_b_f32_size)
         CHECK(n % HN_GEMM_COLS || size == 7 * n);
     }
 }
+
+/* A in lines and runs is the matrix those rules spell out, bit for bit. */
+static void check_lines_and_runs(const hn_kernels *k, const hn_kernels *plain)
+{
+    (void)plain;
+    for (int round = 0; round < 60; round++) {
+        size_t line = 1 + hn_random() % (round % 3 ? 20 : 150), lines = 1 + hn_random() % 5, m = line * lines;
+        size_t runs = 1 + hn_random() % 6, run = 1 + hn_random() % (round % 4 ? 30 : 200), depth = runs * run;
+        size_t n = 1 + hn_random() % 70, lda = 1 + hn_random() % 9, line_step = line * lda + hn_random() % 40, run_at[6];
+        for (size_t i = 0; i < runs; i++)
+            run_at[i] = i * (1 + hn_random() % 50);
+        size_t floats = (lines - 1) * line_step + (line - 1) * lda + 6 * 50 + run;
+        const float *image = hn_noise(floats, -1, 1);
+        product p = product_of(k, m, n, depth, 0, 1);
+        float *a = hn_floats(m * depth), *c = hn_floats(m * n);
+        for (size_t i = 0; i < m; i++)
+            for (size_t q = 0; q < depth; q++)
+                a[i * depth + q] = image[i / line * line_step + i % line * lda + run_at[q / run] + q % run];
+        p.g.a = a;
+        k->gemm_f32(&p.g);
+        check_product(&p);
+        hn_gemm_f32 g = p.g;
+        g.a = image;
+        g.c = c;
+        g.lda = lda;
+        g.line = line;
+        g.line_step = line_step;
+        g.run = run;
+        g.run_at = run_at;
+        k->gemm_f32(&g);
+        CHECK(hn_same_bits(c, p.g.c, m * n * sizeof *c));
+    }
+}
+TEST(gemm_reads_lines_and_runs_where_they_lie) { hn_test_each_isa(check_lines_and_runs); }

@@ -15,6 +15,8 @@ static void agrees(const char *name, double tolerance)
     snprintf(path, sizeof path, "models/%s", name);
     const char *file = hn_test_data(path);
     for (const hn_kernels *const *k = hn_kernel_tables; file && *k; k++) {
+        if (!hn_kernels_runs(*k))
+            continue;
         hn_ctx cx = { 0 };
         double worst = 0;
         hn_err e = hn_test_agree(&cx, file, *k, &worst);

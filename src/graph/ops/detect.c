@@ -36,7 +36,8 @@ static hn_err infer(hn_call *c)
         size_t per = most[0] < 0 ? 0 : (size_t)most[0];
         per = per < (size_t)s->dim[2] ? per : (size_t)s->dim[2];
         hn_shape all = { .rank = 3, .dim = { s->dim[0], s->dim[1], (int64_t)per } };
-        out.dim[0] = hn_shape_count(&all) > INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)hn_shape_count(&all);
+        uint64_t rows = hn_shape_count(&all);
+        out.dim[0] = rows > INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)rows;
     } else {
         out.dim[0] = hn_fresh_dim(c);
     }

@@ -3,34 +3,35 @@
  *
  * conv.gemm.f32       any dense or grouped convolution of one or two spatial dimensions, as a matrix
  *                     product: output pixels are rows, the window's elements k, output channels
- *                     columns.  A 1x1 window with unit stride reads its rows in place; others are
- *                     gathered a tile at a time into scratch that stays in L2.
+ *                     columns.  The product reads windows where they lie in the image.  Only where
+ *                     a window may hang over the edge, a strip of the image is first copied with its
+ *                     border of zeros, into scratch that stays in L2.
  * conv.depthwise.f32  one filter per channel: a walk along rows. */
 #include <string.h>
 
 #include "base/num.h"
 #include "graph/window.h"
-#include "runtime/impl.h"
+#include "runtime/cpu/conv.h"
 
-/* Rows of a tile: as many as keep the gathered rows in a third of a 512 KiB L2. */
-#define TILE_FLOATS (40 * 1024)
-#define TILE_ROWS_MIN 12
-#define TILE_ROWS_MAX 384
+/* A strip with its border: as many lines as fill a third of a 512 KiB L2. */
+#define STRIP_FLOATS (40 * 1024)
+#define PIXELS_MIN 48                /* of a piece of work */
 
 typedef struct conv {
-    size_t batch, in_h, in_w, in_c, out_h, out_w, out_c, groups;
-    size_t kh, kw, stride_h, stride_w, dil_h, dil_w;
-    int64_t pad_top, pad_left;
+    hn_conv_shape s;
     size_t k, n;                     /* of one group's product */
-    size_t tile;                     /* output pixels per piece of work */
-    bool in_place;                   /* rows of A are pixels of the input */
+    size_t lines;                    /* output lines per piece of work */
+    bool padded;                     /* windows are read from a strip with a border */
+    size_t strip_w;                  /* pixels of a line of the strip */
+    size_t run;                      /* elements of a window that lie together, */
+    const size_t *run_at;            /* and where each such run begins */
+    int add;                         /* the input that is added to the result, 0: none */
     size_t packed_each;              /* floats of one group's packed weights */
     const float *weight, *bias;
     hn_act act;
 } conv;
 
-/* Fills the geometry; false for what this file does not do. */
-static bool geometry(const hn_prep *p, conv *c)
+bool hn_conv_geometry(const hn_prep *p, hn_conv_shape *c)
 {
     const hn_shape *x = &p->in[0]->shape, *w = &p->in[1]->shape, *y = &p->out[0]->shape;
     hn_window win;
@@ -42,7 +43,7 @@ static bool geometry(const hn_prep *p, conv *c)
     if (hn_window_read(&call, x, w, &win) || hn_window_out(&call, false, &win))
         return false;
     int s = x->rank - 3;             /* index of the width among the spatial dimensions */
-    *c = (conv){
+    *c = (hn_conv_shape){
         .batch = (size_t)x->dim[0], .in_c = (size_t)x->dim[1],
         .in_h = s ? (size_t)x->dim[2] : 1, .in_w = (size_t)x->dim[2 + s],
         .out_h = s ? (size_t)y->dim[2] : 1, .out_w = (size_t)y->dim[2 + s], .out_c = (size_t)y->dim[1],
@@ -50,7 +51,7 @@ static bool geometry(const hn_prep *p, conv *c)
         .kh = s ? (size_t)win.kernel[0] : 1, .kw = (size_t)win.kernel[s],
         .stride_h = s ? (size_t)win.stride[0] : 1, .stride_w = (size_t)win.stride[s],
         .dil_h = s ? (size_t)win.dilation[0] : 1, .dil_w = (size_t)win.dilation[s],
-        .pad_top = s ? win.pad_begin[0] : 0, .pad_left = win.pad_begin[s], .act = p->node->act,
+        .pad_top = s ? win.pad_begin[0] : 0, .pad_left = win.pad_begin[s],
     };
     return hn_count(p->out[0]) > 0 && hn_count(p->in[1]) > 0 && c->pad_top >= 0 && c->pad_left >= 0;
 }
@@ -60,13 +61,13 @@ static bool geometry(const hn_prep *p, conv *c)
 static bool accepts_gemm(const hn_prep *p)
 {
     conv c;
-    return hn_op_is(p->node, "Conv") && geometry(p, &c);
+    return hn_op_is(p->node, "Conv") && hn_conv_geometry(p, &c.s);
 }
 
-/* OIHW of one group to [out_c][kh][kw][in_c], the order in which rows are gathered. */
+/* OIHW of one group to [out_c][kh][kw][in_c], the order of a window in the image. */
 static void reorder_weights(float *out, const float *w, const conv *c)
 {
-    size_t in_c = c->in_c / c->groups, area = c->kh * c->kw;
+    size_t in_c = c->s.in_c / c->s.groups, area = c->s.kh * c->s.kw;
     for (size_t o = 0; o < c->n; o++)
         for (size_t i = 0; i < in_c; i++)
             for (size_t a = 0; a < area; a++)
@@ -76,7 +77,7 @@ static void reorder_weights(float *out, const float *w, const conv *c)
 static hn_err pack_weights(hn_prep *p, conv *c)
 {
     c->packed_each = p->k->pack_b_f32_size(c->k, c->n);
-    float *packed = hn_prep_pack(p, hn_mul(hn_mul(c->packed_each, c->groups), sizeof *packed));
+    float *packed = hn_prep_pack(p, hn_mul(hn_mul(c->packed_each, c->s.groups), sizeof *packed));
     if (hn_prep_measuring(p))
         return HN_OK;
     float *rows = hn_alloc(p->cx, c->k * c->n * sizeof *rows);
@@ -84,7 +85,7 @@ static hn_err pack_weights(hn_prep *p, conv *c)
         hn_free(p->cx, rows);
         return hn_nomem(p->cx, "packed weights");
     }
-    for (size_t g = 0; g < c->groups; g++) {
+    for (size_t g = 0; g < c->s.groups; g++) {
         reorder_weights(rows, (const float *)p->in[1]->data + g * c->k * c->n, c);
         p->k->pack_b_f32(packed + g * c->packed_each, rows, c->k, c->k, c->n, 1);
     }
@@ -93,97 +94,131 @@ static hn_err pack_weights(hn_prep *p, conv *c)
     return HN_OK;
 }
 
+/* Lines of the input under `lines` lines of the output. */
+static size_t lines_under(const conv *c, size_t lines) { return (lines - 1) * c->s.stride_h + (c->s.kh - 1) * c->s.dil_h + 1; }
+
+/* A window's elements lie together along a line, unless it skips pixels or takes some channels only. */
+static hn_err find_runs(hn_prep *p, conv *c)
+{
+    size_t each = c->s.in_c / c->s.groups, line = (c->padded ? c->strip_w : c->s.in_w) * c->s.in_c;
+    bool whole = c->s.groups == 1 && c->s.dil_w == 1;
+    size_t across = whole ? 1 : c->s.kw, *at = HN_NEW(p->arena, size_t, c->s.kh * across);
+    if (!at)
+        return hn_nomem(p->cx, "a convolution");
+    for (size_t i = 0; i < c->s.kh; i++)
+        for (size_t j = 0; j < across; j++)
+            at[i * across + j] = i * c->s.dil_h * line + j * c->s.dil_w * c->s.in_c;
+    c->run = whole ? c->s.kw * each : each;
+    c->run_at = at;
+    return HN_OK;
+}
+
 static hn_err prepare_gemm(hn_prep *p)
 {
     conv *c = HN_NEW(p->arena, conv, 1);
     if (!c)
         return hn_nomem(p->cx, "a convolution");
-    geometry(p, c);
-    c->k = c->in_c / c->groups * c->kh * c->kw;
-    c->n = c->out_c / c->groups;
+    hn_conv_geometry(p, &c->s);
+    c->act = p->node->act;
+    c->k = c->s.in_c / c->s.groups * c->s.kh * c->s.kw;
+    c->n = c->s.out_c / c->s.groups;
     c->bias = p->in_count > 2 && p->in[2] ? p->in[2]->data : NULL;
-    c->in_place = c->kh == 1 && c->kw == 1 && c->stride_h == 1 && c->stride_w == 1 && c->pad_top == 0 &&
-                  c->pad_left == 0 && c->out_h == c->in_h && c->out_w == c->in_w;
+    bool point = c->s.kh == 1 && c->s.kw == 1 && c->s.stride_h == 1 && c->s.stride_w == 1;
+    c->strip_w = (c->s.out_w - 1) * c->s.stride_w + (c->s.kw - 1) * c->s.dil_w + 1;
+    c->padded = c->s.pad_top > 0 || c->s.pad_left > 0 || c->strip_w > c->s.in_w || lines_under(c, c->s.out_h) > c->s.in_h;
+    if (point && !c->padded && c->s.out_h == c->s.in_h && c->s.out_w == c->s.in_w) {       /* no lines: pixels are rows */
+        c->s.in_h = c->s.out_h = c->s.out_h * c->s.out_w;
+        c->s.in_w = c->s.out_w = 1;
+    }
 
-    /* Small enough for L2, many enough that every thread gets several. */
-    size_t pixels = c->out_h * c->out_w, fit = TILE_FLOATS / hn_max(c->k, 1);
-    size_t share = hn_ceil_div(c->batch * pixels, p->threads > 1 ? p->threads * 4 : 1);
-    c->tile = hn_min(hn_max(hn_min(fit, share), TILE_ROWS_MIN), TILE_ROWS_MAX);
-    c->tile = hn_min(hn_round_up(c->tile, 6), hn_max(pixels, 1));
-    if (!c->in_place)
-        p->scratch_bytes = hn_mul(c->tile * sizeof(float), c->k);
+    /* Many enough that every thread gets several; a strip small enough for L2. */
+    size_t share = hn_ceil_div(c->s.batch * c->s.out_h, p->threads > 1 ? p->threads * 4 : 1);
+    c->lines = hn_min(hn_max(share, hn_ceil_div(PIXELS_MIN, c->s.out_w)), c->s.out_h);
+    if (c->padded) {
+        size_t line = c->strip_w * c->s.in_c, window = lines_under(c, 1) * line;
+        size_t fit = STRIP_FLOATS > window ? (STRIP_FLOATS - window) / (c->s.stride_h * line) : 0;
+        c->lines = hn_min(c->lines, hn_max(fit + 1, hn_ceil_div(PIXELS_MIN, c->s.out_w)));
+        p->scratch_bytes = hn_mul(lines_under(c, c->lines) * sizeof(float), line);
+    }
     p->state = c;
+    HN_TRY(find_runs(p, c));
     return pack_weights(p, c);
 }
 
-/* Row `pixel` of A: the window's elements around one output pixel, zero where it hangs over. */
-static void gather(const conv *c, const float *image, size_t group, size_t pixel, float *row)
+/* `lines` lines of an image from line `first`, which may lie above it, with zeros all around. */
+static void copy_strip(const conv *c, const float *image, int64_t first, size_t lines, float *to)
 {
-    size_t in_c = c->in_c / c->groups;
-    int64_t y0 = (int64_t)(pixel / c->out_w * c->stride_h) - c->pad_top;
-    int64_t x0 = (int64_t)(pixel % c->out_w * c->stride_w) - c->pad_left;
-    const float *from = image + group * in_c;
-
-    for (size_t i = 0; i < c->kh; i++) {
-        int64_t y = y0 + (int64_t)(i * c->dil_h);
-        float *to = row + i * c->kw * in_c;
-        if (y < 0 || y >= (int64_t)c->in_h) {
-            memset(to, 0, c->kw * in_c * sizeof *to);
+    size_t left = hn_min((size_t)c->s.pad_left, c->strip_w), wide = hn_min(c->strip_w - left, c->s.in_w);
+    size_t right = c->strip_w - left - wide, ch = c->s.in_c;
+    for (size_t i = 0; i < lines; i++, to += c->strip_w * ch) {
+        int64_t y = first + (int64_t)i;
+        if (y < 0 || y >= (int64_t)c->s.in_h) {
+            memset(to, 0, c->strip_w * ch * sizeof *to);
             continue;
         }
-        const float *line = from + (size_t)y * c->in_w * c->in_c;
-        bool inside = x0 >= 0 && x0 + (int64_t)((c->kw - 1) * c->dil_w) < (int64_t)c->in_w;
-        if (inside && c->groups == 1 && c->dil_w == 1) {        /* the window's row is one run */
-            memcpy(to, line + (size_t)x0 * in_c, c->kw * in_c * sizeof *to);
-            continue;
-        }
-        for (size_t j = 0; j < c->kw; j++, to += in_c) {
-            int64_t x = x0 + (int64_t)(j * c->dil_w);
-            if (x < 0 || x >= (int64_t)c->in_w)
-                memset(to, 0, in_c * sizeof *to);
-            else
-                memcpy(to, line + (size_t)x * c->in_c, in_c * sizeof *to);
-        }
+        memset(to, 0, left * ch * sizeof *to);
+        memcpy(to + left * ch, image + (size_t)y * c->s.in_w * ch, wide * ch * sizeof *to);
+        memset(to + (left + wide) * ch, 0, right * ch * sizeof *to);
     }
 }
 
-typedef struct job { const hn_run *r; const conv *c; size_t tiles; } job;
+typedef struct job { const hn_run *r; const conv *c; size_t pieces; } job;
 
-static void gemm_tile(void *arg, size_t piece, unsigned worker)
+static void some_lines(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const conv *c = j->c;
-    size_t tile = piece % j->tiles, image = piece / j->tiles % c->batch, group = piece / j->tiles / c->batch;
-    size_t pixels = c->out_h * c->out_w, first = tile * c->tile, m = hn_min(c->tile, pixels - first);
-    const float *x = (const float *)j->r->in[0]->data + image * c->in_h * c->in_w * c->in_c;
-    float *y = (float *)j->r->out[0]->data + (image * pixels + first) * c->out_c + group * c->n;
-    float *rows = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
-
-    hn_gemm_f32 g = { .m = m, .n = c->n, .k = c->k, .b = c->weight + group * c->packed_each, .c = y,
-                      .ldc = c->out_c, .bias = c->bias ? c->bias + group * c->n : NULL, .act = c->act };
-    if (c->in_place) {
-        g.a = x + first * c->in_c + group * (c->in_c / c->groups);
-        g.lda = c->in_c;
+    size_t image = piece / j->pieces, first = piece % j->pieces * c->lines, lines = hn_min(c->lines, c->s.out_h - first);
+    const float *a = (const float *)j->r->in[0]->data + image * c->s.in_h * c->s.in_w * c->s.in_c;
+    size_t line = c->s.in_w * c->s.in_c;
+    if (c->padded) {
+        float *strip = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
+        copy_strip(c, a, (int64_t)(first * c->s.stride_h) - c->s.pad_top, lines_under(c, lines), strip);
+        a = strip;
+        line = c->strip_w * c->s.in_c;
     } else {
-        for (size_t i = 0; i < m; i++)
-            gather(c, x, group, first + i, rows + i * c->k);
-        g.a = rows;
-        g.lda = c->k;
+        a += first * c->s.stride_h * line;
     }
-    j->r->k->gemm_f32(&g);
+
+    hn_gemm_f32 g = { .m = lines * c->s.out_w, .n = c->n, .k = c->k, .lda = c->s.stride_w * c->s.in_c, .line = c->s.out_w,
+                      .line_step = c->s.stride_h * line, .run = c->run, .run_at = c->run_at, .ldc = c->s.out_c, .act = c->act };
+    if (c->s.out_w == 1) {                 /* lines of one pixel: the lines are the rows */
+        g.lda = g.line_step;
+        g.line = 0;
+    }
+    for (size_t i = 0; i < c->s.groups; i++) {
+        g.a = a + i * (c->s.in_c / c->s.groups);
+        g.b = c->weight + i * c->packed_each;
+        g.bias = c->bias ? c->bias + i * c->n : NULL;
+        size_t at = (image * c->s.out_h + first) * c->s.out_w * c->s.out_c + i * c->n;
+        g.c = (float *)j->r->out[0]->data + at;
+        g.add = c->add ? (const float *)j->r->in[c->add]->data + at : NULL;
+        g.ld_add = c->s.out_c;
+        j->r->k->gemm_f32(&g);
+    }
 }
 
 static hn_err run_gemm(const hn_run *r)
 {
     const conv *c = r->state;
-    job j = { r, c, hn_ceil_div(c->out_h * c->out_w, c->tile) };
-    hn_parallel(r, j.tiles * c->batch * c->groups, gemm_tile, &j);
+    job j = { r, c, hn_ceil_div(c->s.out_h, c->lines) };
+    hn_parallel(r, j.pieces * c->s.batch, some_lines, &j);
     return HN_OK;
+}
+
+static hn_absorb absorb_gemm(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act)
+{
+    conv *c = state;
+    if (c->add || !hn_shape_equal(&summand->shape, &sum->shape))
+        return HN_ABSORB_NO;
+    c->add = i;
+    c->act = act;
+    return HN_ABSORB_OPERAND;
 }
 
 const hn_impl hn_impl_conv_gemm = {
     .name = "conv.gemm.f32", .rule = HN_RULE_CL,
-    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm,
+    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm,
 };
 
 /* ---- One filter per channel --------------------------------------------------------------- */
@@ -191,8 +226,8 @@ const hn_impl hn_impl_conv_gemm = {
 static bool accepts_depthwise(const hn_prep *p)
 {
     conv c;
-    return hn_op_is(p->node, "Conv") && geometry(p, &c) && c.groups == c.in_c && c.out_c == c.in_c &&
-           c.groups > 1;
+    return hn_op_is(p->node, "Conv") && hn_conv_geometry(p, &c.s) && c.s.groups == c.s.in_c && c.s.out_c == c.s.in_c &&
+           c.s.groups > 1;
 }
 
 static hn_err prepare_depthwise(hn_prep *p)
@@ -200,20 +235,21 @@ static hn_err prepare_depthwise(hn_prep *p)
     conv *c = HN_NEW(p->arena, conv, 1);
     if (!c)
         return hn_nomem(p->cx, "a convolution");
-    geometry(p, c);
+    hn_conv_geometry(p, &c->s);
+    c->act = p->node->act;
     c->bias = p->in_count > 2 && p->in[2] ? p->in[2]->data : NULL;
-    size_t area = c->kh * c->kw;
-    float *packed = hn_prep_pack(p, hn_mul(area * sizeof *packed, c->in_c));
-    p->scratch_bytes = c->kh * sizeof(const float *);
+    size_t area = c->s.kh * c->s.kw;
+    float *packed = hn_prep_pack(p, hn_mul(area * sizeof *packed, c->s.in_c));
+    p->scratch_bytes = c->s.kh * sizeof(const float *);
     p->state = c;
     if (hn_prep_measuring(p))
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
     const float *w = p->in[1]->data;
-    for (size_t ch = 0; ch < c->in_c; ch++)
+    for (size_t ch = 0; ch < c->s.in_c; ch++)
         for (size_t a = 0; a < area; a++)
-            packed[a * c->in_c + ch] = w[ch * area + a];
+            packed[a * c->s.in_c + ch] = w[ch * area + a];
     c->weight = packed;
     return HN_OK;
 }
@@ -222,18 +258,18 @@ static void depthwise_row(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const conv *c = j->c;
-    size_t image = piece / c->out_h, y = piece % c->out_h;
-    const float *x = (const float *)j->r->in[0]->data + image * c->in_h * c->in_w * c->in_c;
+    size_t image = piece / c->s.out_h, y = piece % c->s.out_h;
+    const float *x = (const float *)j->r->in[0]->data + image * c->s.in_h * c->s.in_w * c->s.in_c;
     const float **rows = (const float **)(void *)(j->r->scratch + worker * j->r->scratch_stride);
 
-    for (size_t i = 0; i < c->kh; i++) {
-        int64_t at = (int64_t)(y * c->stride_h + i * c->dil_h) - c->pad_top;
-        rows[i] = at < 0 || at >= (int64_t)c->in_h ? NULL : x + (size_t)at * c->in_w * c->in_c;
+    for (size_t i = 0; i < c->s.kh; i++) {
+        int64_t at = (int64_t)(y * c->s.stride_h + i * c->s.dil_h) - c->s.pad_top;
+        rows[i] = at < 0 || at >= (int64_t)c->s.in_h ? NULL : x + (size_t)at * c->s.in_w * c->s.in_c;
     }
-    hn_window_f32 w = { .rows = rows, .kh = c->kh, .kw = c->kw, .in_w = c->in_w, .out_w = c->out_w,
-                        .channels = c->in_c, .stride = c->stride_w, .dilation = c->dil_w,
-                        .pad = (size_t)c->pad_left, .weight = c->weight, .bias = c->bias, .act = c->act,
-                        .out = (float *)j->r->out[0]->data + piece * c->out_w * c->out_c };
+    hn_window_f32 w = { .rows = rows, .kh = c->s.kh, .kw = c->s.kw, .in_w = c->s.in_w, .out_w = c->s.out_w,
+                        .channels = c->s.in_c, .stride = c->s.stride_w, .dilation = c->s.dil_w,
+                        .pad = (size_t)c->s.pad_left, .weight = c->weight, .bias = c->bias, .act = c->act,
+                        .out = (float *)j->r->out[0]->data + piece * c->s.out_w * c->s.out_c };
     j->r->k->dwconv_f32(&w);
 }
 
@@ -241,7 +277,7 @@ static hn_err run_depthwise(const hn_run *r)
 {
     const conv *c = r->state;
     job j = { r, c, 0 };
-    hn_parallel(r, c->batch * c->out_h, depthwise_row, &j);
+    hn_parallel(r, c->s.batch * c->s.out_h, depthwise_row, &j);
     return HN_OK;
 }
 

@@ -200,3 +200,33 @@ const hn_impl hn_impl_unary = {
     .name = "unary.f32", .rule = HN_RULE_FOLLOW, .inplace = 1,
     .accepts = accepts_unary, .prepare = prepare_unary, .run = run_unary,
 };
+
+/* ---- Powers ------------------------------------------------------------------------------- */
+
+/* x^2: what exporters write for squares.  x^0.5 is not Sqrt: they differ at -0 and -inf. */
+static bool accepts_power(const hn_prep *p)
+{
+    if (!hn_op_is(p->node, "Pow") || !hn_prep_f32(p) || !p->in[1]->data || hn_count(p->in[1]) != 1 ||
+        hn_count(p->in[0]) != hn_count(p->out[0]) || p->node->act.kind != HN_ACT_NONE)
+        return false;
+    return *(const float *)p->in[1]->data == 2;
+}
+
+static void some_squares(void *arg, size_t piece, unsigned worker)
+{
+    const hn_run *r = arg;
+    size_t at = piece * PIECE, n = hn_min(PIECE, hn_count(r->out[0]) - at);
+    const float *x = (const float *)r->in[0]->data + at;
+    (void)worker;
+    r->k->mul_f32((float *)r->out[0]->data + at, x, 1, x, 1, n);
+}
+
+static hn_err run_power(const hn_run *r)
+{
+    hn_parallel(r, hn_ceil_div(hn_count(r->out[0]), PIECE), some_squares, (void *)(uintptr_t)r);
+    return HN_OK;
+}
+
+const hn_impl hn_impl_power = {
+    .name = "square.f32", .rule = HN_RULE_FOLLOW, .inplace = 1, .accepts = accepts_power, .run = run_power,
+};

@@ -18,6 +18,7 @@ typedef struct product {
     hn_shape lead;                   /* batch dimensions */
     float alpha, beta;
     const float *bias;               /* [n] or NULL */
+    int add;                         /* the input that is added to the result, 0: none */
     hn_act act;
 } product;
 
@@ -134,6 +135,10 @@ static void multiply(const job *j, const float *a, const float *b, float *y, siz
     const product *d = j->d;
     hn_gemm_f32 g = { .m = m, .n = d->n, .k = d->k, .a = a + first * d->k, .lda = d->k, .b = b,
                       .c = y + first * d->n, .ldc = d->n, .bias = d->bias, .act = d->act };
+    if (d->add) {
+        g.add = (const float *)j->r->in[d->add]->data + (g.c - (const float *)j->r->out[0]->data);
+        g.ld_add = d->n;
+    }
     j->r->k->gemm_f32(&g);
 }
 
@@ -179,10 +184,29 @@ static hn_err run(const hn_run *r)
     return HN_OK;
 }
 
+/* A whole matrix as an operand, a constant row as the bias. */
+static hn_absorb absorb(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act)
+{
+    product *d = state;
+    int rank = summand->shape.rank;
+    bool whole = hn_shape_equal(&summand->shape, &sum->shape);
+    bool row = summand->data && rank > 0 && hn_count(summand) == d->n && (size_t)summand->shape.dim[rank - 1] == d->n;
+    if (d->add || !(row ? !d->bias : whole))
+        return HN_ABSORB_NO;
+    d->act = act;
+    if (row)
+        d->bias = summand->data;
+    else
+        d->add = i;
+    return row ? HN_ABSORB_KEPT : HN_ABSORB_OPERAND;
+}
+
 const hn_impl hn_impl_gemm = {
     .name = "gemm.f32", .rule = HN_RULE_PLAIN, .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run,
+    .absorb = absorb,
 };
 
 const hn_impl hn_impl_matmul = {
     .name = "matmul.f32", .rule = HN_RULE_PLAIN, .accepts = accepts_matmul, .prepare = prepare_matmul, .run = run,
+    .absorb = absorb,
 };

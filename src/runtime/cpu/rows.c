@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rows.c: operators that turn each row of the last axis into another: Softmax, LayerNormalization. */
+/* rows.c: operators that turn each row of the last axis into another, or into a number: Softmax,
+ * LayerNormalization, ArgMax. */
 #include "base/num.h"
 #include "runtime/impl.h"
 
@@ -94,4 +95,62 @@ static hn_err run_layernorm(const hn_run *r)
 const hn_impl hn_impl_layernorm = {
     .name = "layernorm.f32", .rule = HN_RULE_PLAIN,
     .accepts = accepts_layernorm, .prepare = prepare, .run = run_layernorm,
+};
+
+/* ---- ArgMax --------------------------------------------------------------------------------- */
+
+static bool arg_on(const hn_prep *p, int axis)
+{
+    const hn_shape *x = &p->in[0]->shape;
+    int64_t at = hn_attr_int(p->node, "axis", 0);
+    return hn_op_is(p->node, "ArgMax") && p->in[0]->dtype == HN_F32 && hn_count(p->in[0]) > 0 &&
+           !hn_attr_int(p->node, "select_last_index", 0) && (at < 0 ? at + x->rank : at) == axis;
+}
+
+/* Channels lie together when channels are last. */
+static bool accepts_argmax_channels(const hn_prep *p) { return p->in[0]->shape.rank > 2 && arg_on(p, 1); }
+static bool accepts_argmax(const hn_prep *p) { return p->in[0]->shape.rank > 0 && arg_on(p, p->in[0]->shape.rank - 1); }
+
+static hn_err prepare_argmax(hn_prep *p)
+{
+    rows *s = HN_NEW(p->arena, rows, 1);
+    if (!s)
+        return hn_nomem(p->cx, "a step");
+    s->count = hn_count(p->out[0]);
+    s->len = hn_count(p->in[0]) / s->count;
+    s->group = hn_max(8192 / s->len, 1);
+    p->state = s;
+    return HN_OK;
+}
+
+/* The first of the largest; a NaN is larger than all. */
+static void some_argmax(void *arg, size_t piece, unsigned worker)
+{
+    const hn_run *r = arg;
+    const rows *s = r->state;
+    (void)worker;
+    for (size_t i = piece * s->group; i < hn_min((piece + 1) * s->group, s->count); i++) {
+        const float *x = (const float *)r->in[0]->data + i * s->len;
+        float top = r->k->maximum_f32(x, s->len);
+        size_t at = 0;
+        while (top == top ? x[at] != top : x[at] == x[at])
+            at++;
+        ((int64_t *)r->out[0]->data)[i] = (int64_t)at;
+    }
+}
+
+static hn_err run_argmax(const hn_run *r)
+{
+    const rows *s = r->state;
+    hn_parallel(r, hn_ceil_div(s->count, s->group), some_argmax, (void *)(uintptr_t)r);
+    return HN_OK;
+}
+
+const hn_impl hn_impl_argmax_channels = {
+    .name = "argmax.channels.f32", .rule = HN_RULE_CL_IN,
+    .accepts = accepts_argmax_channels, .prepare = prepare_argmax, .run = run_argmax,
+};
+
+const hn_impl hn_impl_argmax = {
+    .name = "argmax.f32", .rule = HN_RULE_PLAIN, .accepts = accepts_argmax, .prepare = prepare_argmax, .run = run_argmax,
 };
