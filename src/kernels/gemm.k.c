@@ -185,8 +185,11 @@ void K(gemm_f32)(const hn_gemm_f32 *g)
             strip(g, i, block, rows, k0, k1);
             k0 = k1;
         } while (k0 < g->k);
-        for (size_t r = i; !clip && r < i + block; r++)
-            K(act_f32)(g->c + r * g->ldc, g->c + r * g->ldc, g->n, g->act);
+        if (clip)
+            continue;
+        bool together = g->ldc == g->n;              /* one call then: for short rows the call would cost most */
+        for (size_t r = i, some = together ? block : 1; r < i + block; r += some)
+            K(act_f32)(g->c + r * g->ldc, g->c + r * g->ldc, some * g->n, g->act);
     }
 }
 
