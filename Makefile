@@ -23,7 +23,7 @@ CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
-ALL = -std=c11 -D_GNU_SOURCE -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
       $(WARN) $(CFLAGS) -MMD -MP
@@ -31,21 +31,26 @@ LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
-lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null)))
+# Applications read a device's store: that part of the fleet is the library's own.
+store_c := $(if $(filter api,$(LIB_FLOORS)),$(addprefix src/fleet/,fs.c slots.c store_read.c))
+lib_c  := $(filter-out %.k.c,$(foreach f,$(LIB_FLOORS),$(shell find src/$(f) -name '*.c' 2>/dev/null))) $(store_c)
 cli_c  := $(filter-out src/cli/system_table.c,$(shell find src/cli src/plan -name '*.c' 2>/dev/null))
+plan_c := $(shell find src/plan -name '*.c' 2>/dev/null)
 media_c := $(shell find src/media -name '*.c' 2>/dev/null)
-system_c := $(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null))
+system_c := $(filter-out $(store_c),$(foreach f,net fleet,$(shell find src/$(f) -name '*.c' 2>/dev/null)))
 k_c    := $(shell find src/kernels -name '*.k.c' 2>/dev/null)
 
-ISAS_x86_64  = scalar avx2 avx512
+ISAS_x86_64  = scalar avx2 avx512 amx
 ISAS_aarch64 = scalar neon
 ISAS  = $(or $(ISAS_$(MACHINE)),scalar)
 flags_avx2   = -mavx2 -mfma -mf16c
 flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
+k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
-lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(k_c:%.k.c=$(B)/%.$(i).o))
+lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))
 cli_o := $(cli_c:%.c=$(B)/%.o)
 media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)
@@ -92,7 +97,8 @@ $(B)/libhone.a: $(lib_o)
 
 # Files carried inside the program.
 EMBEDDED := models/demo/pictograms.onnx models/demo/labels.txt $(wildcard models/demo/pictures/*) \
-            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf
+            $(wildcard models/demo/goldens/*) models/storyteller/storyteller.gguf \
+            $(wildcard catalog/*.json catalog/*.csv)
 $(B)/gen/embedded.inc: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBEDDED) | awk '{ printf "EMBED(%d, \"%s\")\n", NR, $$0 }' > $@
@@ -105,9 +111,10 @@ $(B)/hone: $(cli_o) $(B)/libhone.a
 # Pictures, networks and signatures live apart, so that the program starts without their libraries.
 media_libs  = -ljpeg -lpng
 system_libs = -lcurl -lmicrohttpd -lgnutls -lcrypto -lzstd
+$(B)/libhone-plan.a: $(plan_c:%.c=$(B)/%.o)
 $(B)/libhone-media.a: $(media_o)
 $(B)/libhone-system.a: $(system_o)
-$(B)/libhone-media.a $(B)/libhone-system.a:
+$(B)/libhone-plan.a $(B)/libhone-media.a $(B)/libhone-system.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 $(B)/libhone-media.so: $(media_o)
@@ -134,15 +141,16 @@ tests  := $(test_c:tests/%.c=$(B)/tests/%)
 # A cross build has no cmocka: tests/support/plain.c stands in.
 TEST_FLAGS = $(if $(CROSS),-DHN_NO_CMOCKA)
 TEST_LIBS  = $(if $(CROSS),,-lcmocka -ljansson)
-$(support_o) $(tests:=.o): ALL += $(TEST_FLAGS)
+$(support_o) $(tests:=.o) $(B)/tests/support/system/%.o: ALL += $(TEST_FLAGS)
 $(B)/tests/%: $(B)/tests/%.o $(support_o) $(B)/libhone.a
-	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(filter %plan.a %media.a %system.a,$^) $(B)/libhone.a $(MORE_LIBS) $(TEST_LIBS) $(LIB_LIBS)
 # The system floors are no part of the library: their tests link what they test.
 $(filter $(B)/tests/media/%,$(tests)): MORE_LIBS = $(media_libs)
 $(filter $(B)/tests/media/%,$(tests)): $(B)/libhone-media.a
+$(filter $(B)/tests/plan/%,$(tests)): $(B)/libhone-plan.a
 system_tests = $(filter $(B)/tests/net/% $(B)/tests/fleet/%,$(tests))
 $(system_tests): MORE_LIBS = $(system_libs)
-$(system_tests): $(B)/libhone-system.a
+$(system_tests): $(B)/libhone-system.a $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/system/*.c))
 
 quick: $(tests) $(B)/hone $(modules)    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
@@ -167,12 +175,12 @@ fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # grap
 
 .PHONY: fuzzable
 fuzzable:                       # once, before targets that may be built side by side
-	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(fuzz_support)
+	+$(Q)$(FUZZ_MAKE) $(F)/obj/libhone.a $(F)/obj/libhone-media.a $(F)/obj/libhone-plan.a $(F)/obj/libhone-system.a $(fuzz_support)
 
 fuzz-%: fuzzable
 	+$(Q)$(FUZZ_MAKE) $(F)/obj/fuzz/$*.o
 	$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,address,undefined -o $(F)/$* $(F)/obj/fuzz/$*.o $(fuzz_support) \
-	    $(F)/obj/libhone-media.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
+	    $(F)/obj/libhone-plan.a $(F)/obj/libhone-media.a $(F)/obj/libhone-system.a $(F)/obj/libhone.a $$(sed -n 's|^/\* libs: \(.*\) \*/$$|\1|p' fuzz/$*.c) $(LIB_LIBS)
 
 # The floors that other machines run under an emulator: the run-only library, which needs libc and
 # libm alone, so nothing else has to be there for them.
@@ -223,6 +231,7 @@ ZSH_DIR  = share/zsh/site-functions
 FISH_DIR = share/fish/vendor_completions.d
 installed = bin/hone lib/hone/libhone-media.so lib/hone/libhone-system.so lib/libhone.so.$(SOVERSION) lib/libhone.so lib/libhone.a \
             lib/pkgconfig/hone.pc include/hone.h share/man/man1/hone.1 share/doc/hone/LICENSE \
+            share/doc/hone/hone-agent.service \
             $(BASH_DIR)/hone $(ZSH_DIR)/_hone $(FISH_DIR)/hone.fish
 
 install: all   ## program, library, header, man page, completion
@@ -232,7 +241,7 @@ install: all   ## program, library, header, man page, completion
 	install -m 644 $(B)/libhone.so.$(SOVERSION) $(B)/libhone.a $(PUT)/lib/
 	ln -sf libhone.so.$(SOVERSION) $(PUT)/lib/libhone.so
 	install -m 644 include/hone.h $(PUT)/include/
-	install -m 644 LICENSE $(PUT)/share/doc/hone/
+	install -m 644 LICENSE examples/hone-agent.service $(PUT)/share/doc/hone/
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: hone' 'Description: run trained models on small machines' \
 	    'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -lhone' 'Libs.private: $(filter -l%,$(LIB_LIBS)) -pthread' \
 	    'Cflags: -I$${prefix}/include' > $(PUT)/lib/pkgconfig/hone.pc

@@ -13,7 +13,7 @@ for isa in $2; do
     done
 done
 
-for o in $(find "$build/src" -name '*.o' ! -name '*.avx2.o' ! -name '*.avx512.o'); do
+for o in $(find "$build/src" -name '*.o' ! -name '*.avx2.o' ! -name '*.avx512.o' ! -name '*.amx.o'); do
     if $objdump -d "$o" 2>/dev/null | grep -q '%[yz]mm'; then
         echo "$o: common code with 256-bit registers"
         bad=1

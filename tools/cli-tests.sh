@@ -7,6 +7,7 @@
 #     > hone 0.1.0              a line of stdout
 #     ! hone: ...               a line of stderr
 #     ? 3                       its exit code, when not 0
+#     @ needs models/x.tflite   test data: a path below $DATA, without which the file is skipped
 #
 # --rewrite puts what the commands say now in the place of what was expected: read the diff.
 build=$(cd "$1" && pwd) || exit 2
@@ -14,7 +15,8 @@ shift
 rewrite=
 [ "$1" = --rewrite ] && rewrite=1 && shift
 PATH=$build:$build/examples:$PATH
-export PATH NO_COLOR=1 LC_ALL=C
+DATA=${HONE_TEST_DATA:-../shared/data}
+export DATA PATH NO_COLOR=1 LC_ALL=C
 passed=0 failed=0
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
@@ -26,8 +28,8 @@ play() {
     timeout -k 5 120 sh -c "$command" >"$work/out" 2>"$work/err" </dev/null
     code=$?
     {
-        sed "s|$TMP|\$TMP|g; s/^/> /; s/ \$//" "$work/out"
-        sed "s|$TMP|\$TMP|g; s/^/! /; s/ \$//" "$work/err"
+        sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/> /; s/ \$//" "$work/out"
+        sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/! /; s/ \$//" "$work/err"
         [ "$code" -eq 0 ] || echo "? $code"
     } >"$work/got"
 }
@@ -48,7 +50,17 @@ finish() {
     command=
 }
 
+# What the file needs is there; else says what is missing.
+needs_met() {
+    for path in $(sed -n 's/^@ needs //p' "$1"); do
+        [ -e "$DATA/$path" ] && continue
+        echo "skipped: $1: no $DATA/$path (set HONE_TEST_DATA)"
+        return 1
+    done
+}
+
 for file in "$@"; do
+    needs_met "$file" || continue
     rm -rf "$TMP" && mkdir "$TMP"
     : >"$work/new"
     command=

@@ -7,6 +7,8 @@
 
 #include "formats/format.h"
 #include "hone.h"
+#include "llm/grammar.h"
+#include "llm/lm.h"
 #include "runtime/session.h"
 
 struct hone_ctx {
@@ -27,7 +29,8 @@ struct hone_model {
     hone_ctx *ctx;
     hn_source source;
     bool no_optimize;
-    pthread_mutex_t lock;               /* guards plans and their counts */
+    hn_tensor *fixed;                   /* NULL, or one per input: where it has data, that is its value */
+    pthread_mutex_t lock;               /* guards plans, their counts, and fixed */
     hn_shared_plan *plans;
 };
 
@@ -42,6 +45,23 @@ struct hone_session {
     size_t *out_bytes;
     unsigned threads;
     bool stale;                         /* shapes changed since the plan was made */
+};
+
+struct hone_lm {
+    hone_ctx *ctx;
+    hn_lm m;
+    pthread_mutex_t lock;               /* guards vocab */
+    hn_vocab *vocab;                    /* made with the first grammar, then read-only */
+};
+
+struct hone_adapter {
+    hone_lm *lm;
+    hn_lora l;
+};
+
+struct hone_grammar {
+    hone_lm *lm;
+    hn_grammar *g;
 };
 
 /* The status and message of an internal failure, in the caller's terms. */

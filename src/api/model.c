@@ -50,9 +50,44 @@ void hone_model_close(hone_model *m)
         hn_free(&cx, s->in_shape);
         hn_free(&cx, s);
     }
+    for (size_t i = 0; m->fixed && i < m->source.graph->in_count; i++)
+        hn_free(&cx, m->fixed[i].data);
+    hn_free(&cx, m->fixed);
     hn_source_close(&cx, &m->source);
     pthread_mutex_destroy(&m->lock);
     hn_free(&cx, m);
+}
+
+static hn_err fix_input(hn_ctx *cx, hone_model *m, size_t i, const void *data, size_t bytes)
+{
+    const hn_graph *g = m->source.graph;
+    if (i >= g->in_count)
+        return hn_fail(cx, HN_EARG, "input %zu: the model has %zu", i, g->in_count);
+    hn_tensor t = g->in[i]->t;
+    if (m->plans)
+        return hn_fail(cx, HN_EARG, "input '%s' cannot be fixed any more: there are sessions already", g->in[i]->name);
+    if (!hn_shape_known(&t.shape) || hn_dtype_class(t.dtype) == HN_CLASS_S || hn_is_list(t.dtype))
+        return hn_fail(cx, HN_EARG, "input '%s' cannot be fixed: its shape is open, or it holds no numbers", g->in[i]->name);
+    if (bytes != hn_bytes(&t) || !data)
+        return hn_fail(cx, HN_EARG, "input '%s': expected %zu bytes, given %zu", g->in[i]->name, hn_bytes(&t), bytes);
+    if (!m->fixed)
+        m->fixed = hn_calloc(cx, g->in_count, sizeof *m->fixed);
+    t.data = m->fixed ? hn_alloc(cx, bytes ? bytes : 1) : NULL;
+    if (!t.data)
+        return hn_nomem(cx, "a fixed input");
+    memcpy(t.data, data, bytes);
+    hn_free(cx, m->fixed[i].data);
+    m->fixed[i] = t;
+    return HN_OK;
+}
+
+hone_status hone_model_fix_input(hone_model *m, size_t i, const void *data, size_t bytes, hone_error *err)
+{
+    hn_ctx cx = { .env = &m->ctx->env };
+    pthread_mutex_lock(&m->lock);
+    hn_err e = fix_input(&cx, m, i, data, bytes);
+    pthread_mutex_unlock(&m->lock);
+    return e ? hn_api_fail(err, e, &cx) : HONE_OK;
 }
 
 size_t hone_model_inputs(const hone_model *m) { return m->source.graph->in_count; }

@@ -53,7 +53,7 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
         }
     hn_shared_plan *s = hn_calloc(cx, 1, sizeof *s);
     hn_shape *key = hn_calloc(cx, g->in_count + 1, sizeof *key);
-    hn_plan_opts o = { .threads = threads, .in_shape = shape, .no_optimize = m->no_optimize };
+    hn_plan_opts o = { .threads = threads, .in_shape = shape, .in_known = m->fixed, .no_optimize = m->no_optimize };
     hn_err e = s && key ? HN_OK : hn_nomem(cx, "a plan");
     if (!e)
         e = hn_plan_new(cx, g, &o, &s->plan);
@@ -140,7 +140,7 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     hn_shape *shape = hn_calloc(&cx, g->in_count + 1, sizeof *shape);
     hn_plan *plan = NULL;
     hn_err e = shape ? hn_api_shapes(&cx, g, o.dims, o.dim_count, shape) : hn_nomem(&cx, "a plan");
-    hn_plan_opts po = { .threads = thread_count(m, &o), .in_shape = shape, .measure = true,
+    hn_plan_opts po = { .threads = thread_count(m, &o), .in_shape = shape, .in_known = m->fixed, .measure = true,
                         .no_optimize = m->no_optimize };
     if (!e)
         e = hn_plan_new(&cx, g, &po, &plan);
@@ -187,6 +187,8 @@ hone_status hone_session_new(hone_model *m, const hone_session_opts *opts, hone_
     }
     if (!e)
         e = hn_api_shapes(&cx, g, o.dims, o.dim_count, s->in_shape);
+    for (size_t i = 0; !e && m->fixed && i < g->in_count; i++)
+        s->in[i] = m->fixed[i].data;
     if (!e)
         e = renew(&cx, s);
     if (e) {
@@ -222,6 +224,8 @@ hone_status hone_session_set_input(hone_session *s, size_t i, const void *data, 
     if (bytes != want)
         return hn_api_fail(err, hn_fail(&cx, HN_EARG, "input '%s': expected %zu bytes, given %zu",
                                         g->in[i]->name, want, bytes), &cx);
+    if (s->model->fixed && s->model->fixed[i].data)
+        return hn_api_fail(err, hn_fail(&cx, HN_EARG, "input '%s' was fixed: it is not bound", g->in[i]->name), &cx);
     s->in[i] = data;
     s->in_bytes[i] = bytes;
     if (!s->stale)

@@ -19,6 +19,7 @@ struct hn_arena {
     hn_ctx cx;              /* a copy: the arena may outlive the call that made it */
     block *first, *now;     /* blocks after `now` are empty, left by a reset */
     size_t limit, used, next_size;
+    bool over;              /* the limit was met */
 };
 
 hn_err hn_arena_new(hn_ctx *cx, size_t limit, hn_arena **out)
@@ -65,8 +66,10 @@ static void *take(block *b, size_t bytes, size_t align)
 
 void *hn_arena_get(hn_arena *a, size_t bytes, size_t align)
 {
-    if (bytes > a->limit - a->used)
+    if (bytes > a->limit - a->used) {
+        a->over = true;
         return NULL;
+    }
     for (block *b = a->now; b; b = b->next) {
         void *p = take(b, bytes, align);
         if (p) {
@@ -120,6 +123,8 @@ char *hn_arena_printf(hn_arena *a, const char *format, ...)
 }
 
 size_t hn_arena_used(const hn_arena *a) { return a->used; }
+
+bool hn_arena_over(const hn_arena *a) { return a->over; }
 
 size_t hn_arena_held(const hn_arena *a)
 {

@@ -27,6 +27,7 @@ void *hn_arena_get_n(hn_arena *a, size_t count, size_t size, size_t align);
 char *hn_arena_text(hn_arena *a, const char *text, size_t len);   /* copy, zero-terminated */
 char *hn_arena_printf(hn_arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t hn_arena_used(const hn_arena *a);                      /* bytes handed out since the last reset */
+bool hn_arena_over(const hn_arena *a);                        /* did it ever refuse because of its limit? */
 size_t hn_arena_held(const hn_arena *a);                      /* bytes taken from the allocator for them */
 
 #define HN_NEW(arena, type, count) \

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+_Static_assert(HN_PATH_MAX >= PATH_MAX, "realpath writes that much");
+
 hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out)
 {
     struct stat st;
@@ -46,6 +48,14 @@ void hn_file_close(hn_file *f)
     *f = (hn_file){ 0 };
 }
 
+void hn_file_release(const void *data, size_t len)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    uintptr_t size = page > 0 ? (uintptr_t)page : 4096, from = (uintptr_t)data / size * size, to = ((uintptr_t)data + len) / size * size;
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static bool write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -60,24 +70,91 @@ static bool write_all(int fd, const char *data, size_t len)
     return true;
 }
 
+static bool sync_folder_of(const char *path)
+{
+    char dir[HN_PATH_MAX] = ".";
+    size_t len = hn_path_dir_len(path);
+    if (len >= sizeof dir)
+        return false;
+    if (len)
+        snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool ok = fsync(fd) == 0 || errno == EINVAL;         /* some file systems cannot, and need not */
+    close(fd);
+    return ok;
+}
+
+hn_err hn_file_rename(hn_ctx *cx, const char *from, const char *to)
+{
+    if (rename(from, to) != 0 || !sync_folder_of(to))
+        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", to, strerror(errno));
+    return HN_OK;
+}
+
+hn_err hn_file_out_open(hn_ctx *cx, const char *path, hn_file_out *f)
+{
+    int n = snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof f->temp)
+        return hn_fail(cx, HN_EARG, "%s: path is too long", path);
+    f->fd = mkostemp(f->temp, O_CLOEXEC);                /* made for the owner only */
+    if (f->fd < 0)
+        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    f->path = path;
+    f->len = 0;
+    f->open = true;
+    return HN_OK;
+}
+
+void hn_file_out_drop(hn_file_out *f)
+{
+    if (!f->open)
+        return;
+    close(f->fd);
+    unlink(f->temp);
+    f->open = false;
+}
+
+hn_err hn_file_out_add(hn_ctx *cx, hn_file_out *f, const void *data, size_t len)
+{
+    if (!write_all(f->fd, data, len))
+        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", f->path, strerror(errno));
+    f->len += len;
+    return HN_OK;
+}
+
+hn_err hn_file_out_finish(hn_ctx *cx, hn_file_out *f)
+{
+    bool ok = fchmod(f->fd, f->private ? 0600 : 0644) == 0 && fsync(f->fd) == 0;
+    int why = errno;
+    ok = close(f->fd) == 0 && ok;
+    f->open = false;
+    if (ok && hn_file_rename(cx, f->temp, f->path) == HN_OK)
+        return HN_OK;
+    unlink(f->temp);                                     /* gone already where only the folder would not sync */
+    return ok ? HN_EIO : hn_fail(cx, HN_EIO, "%s: cannot be written: %s", f->path, strerror(why));
+}
+
+static hn_err write_whole(hn_ctx *cx, const char *path, bool private, const void *data, size_t len)
+{
+    hn_file_out f = { .private = private };
+    HN_TRY(hn_file_out_open(cx, path, &f));
+    hn_err e = hn_file_out_add(cx, &f, data, len);
+    if (!e)
+        return hn_file_out_finish(cx, &f);
+    hn_file_out_drop(&f);
+    return e;
+}
+
 hn_err hn_file_write(hn_ctx *cx, const char *path, const void *data, size_t len)
 {
-    char temp[4096];
-    int n = snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temp)
-        return hn_fail(cx, HN_EARG, "%s: path is too long", path);
+    return write_whole(cx, path, false, data, len);
+}
 
-    int fd = mkostemp(temp, O_CLOEXEC);
-    if (fd < 0)
-        return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    bool ok = write_all(fd, data, len) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    ok = ok && rename(temp, path) == 0;
-    if (ok)
-        return HN_OK;
-    int why = errno;
-    unlink(temp);
-    return hn_fail(cx, HN_EIO, "%s: cannot be written: %s", path, strerror(why));
+hn_err hn_file_write_private(hn_ctx *cx, const char *path, const void *data, size_t len)
+{
+    return write_whole(cx, path, true, data, len);
 }
 
 bool hn_path_stays_inside(const char *path, size_t len)
@@ -94,9 +171,9 @@ bool hn_path_stays_inside(const char *path, size_t len)
     return path[len - 1] != '/';
 }
 
-hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out)
+hn_err hn_path_resolve_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, char out[HN_PATH_MAX])
 {
-    char full[PATH_MAX], root[PATH_MAX], real[PATH_MAX];
+    char full[PATH_MAX], root[PATH_MAX];
     int shown = len > 200 ? 200 : (int)len;
 
     if (!hn_path_stays_inside(path, len))
@@ -104,14 +181,21 @@ hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t
     int n = snprintf(full, sizeof full, "%s%.*s", dir, len > PATH_MAX ? PATH_MAX : (int)len, path);
     if (n < 0 || (size_t)n >= sizeof full)
         return hn_fail(cx, HN_EIO, "'%.*s': path is too long", shown, path);
-    if (!realpath(*dir ? dir : ".", root) || !realpath(full, real))
+    if (!realpath(*dir ? dir : ".", root) || !realpath(full, out))
         return hn_fail(cx, HN_EIO, "%.300s: %s", full, strerror(errno));
 
     /* Links are resolved, then compared, and the resolved name is what is opened. */
     size_t root_len = strlen(root);
-    if (strncmp(real, root, root_len) != 0 || (real[root_len] != '/' && root[root_len - 1] != '/'))
+    if (strncmp(out, root, root_len) != 0 || (out[root_len] != '/' && root[root_len - 1] != '/'))
         return hn_fail(cx, HN_EREFUSED, "'%.*s' leads outside the folder '%.200s' through a link", shown,
                        path, root);
+    return HN_OK;
+}
+
+hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out)
+{
+    char real[HN_PATH_MAX];
+    HN_TRY(hn_path_resolve_inside(cx, dir, path, len, real));
     return hn_file_open(cx, real, out);
 }
 

@@ -5,19 +5,23 @@
 #include <string.h>
 #include <sys/resource.h>
 
-size_t hn_private_bytes(void)
+/* The sum of the lines that begin with `what`. */
+static size_t rollup(const char *what)
 {
     FILE *f = fopen("/proc/self/smaps_rollup", "re");
     char line[256];
     unsigned long long kib, sum = 0;
 
     while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, "Private_", 8) == 0 && sscanf(line, "%*s %llu", &kib) == 1)
+        if (strncmp(line, what, strlen(what)) == 0 && sscanf(line, "%*s %llu", &kib) == 1)
             sum += kib;
     if (f)
         fclose(f);
     return (size_t)sum * 1024;
 }
+
+size_t hn_private_bytes(void) { return rollup("Private_"); }
+size_t hn_private_dirty_bytes(void) { return rollup("Private_Dirty"); }
 
 size_t hn_peak_resident_bytes(void)
 {

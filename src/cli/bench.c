@@ -325,6 +325,8 @@ static hn_err run(hn_cli *c)
 {
     if (is_gguf(c->args.operand[0]))
         return hn_bench_lm(c, c->args.operand[0]);
+    if (hn_arg_text(&c->args, "save-calibration", NULL))
+        return hn_fail(&c->cx, HN_EUNSUP, "unsupported: --save-calibration from a model that makes no tokens; give a .gguf file");
     bench b = { .c = c };
     const char *trace = hn_arg_text(&c->args, "trace", NULL), *against = hn_arg_text(&c->args, "against", NULL);
     double seconds = hn_arg_real(&c->args, "seconds", 2);
@@ -360,6 +362,7 @@ static const hn_opt opts[] = {
     HN_LM_MODEL_OPTS,
     { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
+    { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads", NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
     { "trace", 0, HN_OPT_FILE, "FILE", "write one run as a trace for a trace viewer (JSON)", NULL, 0, 0 },
     { 0 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/process.h"
 #include "cli/bench.h"
@@ -95,6 +96,20 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
     return HN_OK;
 }
 
+/* For `hone plan --calibration`: one measured rate and what it read, to be carried to other models. */
+static hn_err save(hn_cli *c, const char *model, const hn_lm_job *j, figures *f, const char *path)
+{
+    double cache = (double)f->kv_bytes / (double)(f->prompt + f->answer) * ((double)f->prompt + (double)f->answer / 2);
+    json_t *v = json_pack("{s:s, s:{s:s, s:f, s:f, s:I}, s:f}", "schema", "hone-calibration-1", "decode", "model", model, "tokens_per_second",
+                          median(&f->decode), "bytes_per_token", (double)f->weight_bytes + cache, "layers", (json_int_t)j->m.shape.layers,
+                          "machine_read_gb_per_second", f->gbytes);
+    char *text = v ? json_dumps(v, JSON_INDENT(2)) : NULL;
+    hn_err e = text ? hn_file_write(&c->cx, path, text, strlen(text)) : hn_nomem(&c->cx, "a calibration");
+    free(text);
+    json_decref(v);
+    return e;
+}
+
 static hn_err tell(hn_cli *c, figures *f)
 {
     double prefill = median(&f->prefill), decode = median(&f->decode), first = median(&f->first);
@@ -126,6 +141,9 @@ hn_err hn_bench_lm(hn_cli *c, const char *path)
                     "--prompt-tokens", f.prompt, f.answer, j.m.o.context);
     if (!e)
         e = measure(&j, &f, hn_arg_real(&c->args, "seconds", 2));
+    const char *calibration = hn_arg_text(&c->args, "save-calibration", NULL);
+    if (!e && calibration)
+        e = save(c, path, &j, &f, calibration);
     hn_lm_job_close(&j);
     return e ? e : tell(c, &f);
 }

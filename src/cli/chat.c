@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "cli/lm_opts.h"
 #include "cli/term.h"
+#include "llm/tools.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -27,6 +28,7 @@ typedef struct chat {
     hn_lm_job *j;
     hn_talk *talk;
     json_t *messages;
+    json_t *tools;               /* offered to the model; NULL: none */
     hn_buf answer;
     bool terminal;               /* a person types: prompts, colours, line editing */
     char *(*edit)(const char *prompt);       /* libedit's, where it is installed; NULL: plain lines */
@@ -94,6 +96,8 @@ static bool on_text(void *user, const char *text, size_t len, const hn_sampled *
 {
     chat *c = user;
     (void)token;
+    for (; c->answer.len == 0 && len > 0 && *text == ' '; len--)      /* what stands between turn and answer */
+        text++;
     hn_buf_add(&c->answer, text, len);
     fwrite(text, 1, len, stdout);
     return fflush(stdout) == 0 && !interrupted;
@@ -107,6 +111,36 @@ static hn_err say(chat *c, const char *role, const char *text, size_t len)
     return json_array_append_new(c->messages, m) ? hn_nomem(&c->j->c->cx, "the conversation") : HN_OK;
 }
 
+/* With tools, an answer is taken apart: calls are printed one a line, and go into the conversation as such. */
+static hn_err say_answer(chat *c)
+{
+    hn_text said = { c->answer.data ? c->answer.data : "", c->answer.len };
+    json_t *m, *call;
+    size_t i;
+    if (!c->tools)
+        return say(c, "assistant", said.ptr, said.len);
+    HN_TRY(hn_tools_parse(&c->j->c->cx, said, c->tools, &m));
+    json_array_foreach(json_object_get(m, "tool_calls"), i, call) {
+        const json_t *f = json_object_get(call, "function");
+        char *args = json_dumps(json_object_get(f, "arguments"), JSON_COMPACT);
+        printf("call: %s %s\n", json_string_value(json_object_get(f, "name")), args ? args : "");
+        free(args);
+    }
+    return json_array_append_new(c->messages, m) ? hn_nomem(&c->j->c->cx, "the conversation") : HN_OK;
+}
+
+static hn_err read_tools(chat *c)
+{
+    const char *path = hn_arg_text(&c->j->c->args, "tools", NULL);
+    json_error_t why;
+    if (!path)
+        return HN_OK;
+    c->tools = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    if (json_is_array(c->tools))
+        return HN_OK;
+    return hn_fail(&c->j->c->cx, HN_EFORMAT, "%s: expected a JSON list of tools: %s", path, c->tools ? "found something else" : why.text);
+}
+
 static void print_stats(const chat *c, const hn_talk_stats *s)
 {
     if (c->j->c->quiet || (!c->terminal && !isatty(2)))
@@ -117,7 +151,7 @@ static void print_stats(const chat *c, const hn_talk_stats *s)
             : s->end == HN_END_LENGTH ? ", cut at --tokens" : "", hn_style(stderr, HN_STYLE_PLAIN));
 }
 
-static hn_err answer(chat *c, const char *text, size_t len)
+static hn_err answer(chat *c, const char *role, const char *text, size_t len)
 {
     hn_ctx *cx = &c->j->c->cx;
     hn_arena *a;
@@ -126,11 +160,11 @@ static hn_err answer(chat *c, const char *text, size_t len)
     hn_talk_stats stats = { 0 };
     struct sigaction act = { .sa_handler = on_interrupt }, before;
 
-    HN_TRY(say(c, "user", text, len));
+    HN_TRY(say(c, role, text, len));
     HN_TRY(hn_arena_new(cx, 0, &a));
     c->answer.len = 0;
     interrupted = 0;
-    hn_err e = hn_lm_job_render(c->j, c->messages, &rendered, a, &ids);
+    hn_err e = hn_lm_job_render(c->j, c->messages, c->tools, &rendered, a, &ids);
     sigaction(SIGINT, &act, &before);
     if (!e)
         e = hn_talk_answer(cx, c->talk, ids, on_text, c, &stats);
@@ -143,7 +177,7 @@ static hn_err answer(chat *c, const char *text, size_t len)
     }
     putchar('\n');
     print_stats(c, &stats);
-    return say(c, "assistant", c->answer.data ? c->answer.data : "", c->answer.len);
+    return say_answer(c);
 }
 
 static hn_err set_system(chat *c, const char *text)
@@ -178,10 +212,13 @@ static bool command(chat *c, const char *line)
         json_array_clear(c->messages);
     else if (strncmp(line, "/system", 7) == 0)
         e = set_system(c, argument(line));
+    else if (strncmp(line, "/result ", 8) == 0)
+        e = answer(c, "tool", argument(line), strlen(argument(line)));
     else if (strncmp(line, "/save ", 6) == 0)
         e = save(c, argument(line));
     else
         puts("/reset          forget the conversation\n/system TEXT    begin anew under this instruction\n"
+             "/result TEXT    what a tool that was called gave\n"
              "/save FILE      write the conversation as JSON\n/quit           end (Ctrl-D too)\n"
              "a \\ at the end of a line goes on with the next; Ctrl-C stops an answer");
     if (e)
@@ -201,7 +238,7 @@ static hn_err converse(chat *c)
                 break;
             continue;
         }
-        e = answer(c, turn.data, turn.len);
+        e = answer(c, "user", turn.data, turn.len);
         if (e && c->terminal && e != HN_ENOMEM) {         /* a person can do something about it */
             fprintf(stderr, "%s\n", c->j->c->cx.msg);
             e = HN_OK;
@@ -216,12 +253,15 @@ static hn_err work(chat *c)
     const hn_args *a = &c->j->c->args;
     const char *system = hn_arg_text(a, "system", NULL), *prompt = hn_arg_text(a, "prompt", NULL);
     hn_talk_opts o;
+    HN_TRY(read_tools(c));
     HN_TRY(hn_lm_job_talk_opts(c->j, &o));
+    o.special = c->tools != NULL;
     HN_TRY(hn_talk_new(&c->j->c->cx, &c->j->m, c->j->pool, &o, &c->talk));
+    HN_TRY(hn_lm_job_recall(c->j, c->talk));
     if (system)
         HN_TRY(set_system(c, system));
     if (prompt)
-        return answer(c, prompt, strlen(prompt));
+        return answer(c, "user", prompt, strlen(prompt));
     find_editor(c);
     if (c->terminal && !c->j->c->quiet)
         puts("/help lists what can be done besides talking");
@@ -235,9 +275,12 @@ static hn_err run(hn_cli *cli)
     hn_err e = hn_lm_job_open(cli, cli->args.operand_count ? cli->args.operand[0] : NULL, &j);
     if (!e)
         e = work(&c);
+    if (!e)
+        e = hn_lm_job_remember(&j, c.talk);
     hn_talk_free(c.talk);
     hn_buf_free(&c.answer);
     json_decref(c.messages);
+    json_decref(c.tools);
     hn_lm_job_close(&j);
     return e;
 }
@@ -249,7 +292,8 @@ static const hn_operand operands[] = {
 static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "one turn: answer this and stop", NULL, 0, 0 },
     { "system", 0, HN_OPT_TEXT, "TEXT", "an instruction ahead of the conversation", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    { "tools", 0, HN_OPT_FILE, "FILE", "tools offered to the model: a JSON list; calls it makes are printed", NULL, 0, 0 },
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_chat = {

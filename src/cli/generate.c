@@ -6,7 +6,17 @@
 #include "cli/lm_opts.h"
 #include "cli/table.h"
 
-typedef struct teller { hn_cli *c; hn_buf text; } teller;
+typedef struct teller {
+    hn_cli *c;
+    hn_text echo;                /* the prompt, until it is printed: not before it is known to fit */
+    hn_buf text;
+} teller;
+
+static void print_echo(teller *t)
+{
+    fwrite(t->echo.ptr, 1, t->echo.len, stdout);
+    t->echo.len = 0;
+}
 
 static bool on_text(void *user, const char *text, size_t len, const hn_sampled *token)
 {
@@ -16,21 +26,27 @@ static bool on_text(void *user, const char *text, size_t len, const hn_sampled *
         hn_buf_add(&t->text, text, len);
         return true;
     }
+    if (t->echo.len)
+        print_echo(t);
     fwrite(text, 1, len, stdout);
     return fflush(stdout) == 0;
 }
 
 static const char *const ends[] = { "none", "end", "stop", "length", "context", "interrupted" };
 
-static hn_err tell(hn_cli *c, const teller *t, const hn_talk_stats *s)
+static hn_err tell(hn_cli *c, teller *t, const hn_talk_stats *s)
 {
     double rate = s->answer_ms > 0 ? (double)s->answer_tokens / s->answer_ms * 1e3 : 0;
     if (c->json)
-        return hn_json_print(&c->cx, json_pack("{s:s%, s:s, s:I, s:I, s:f, s:f, s:f}", "text", t->text.data ? t->text.data : "",
+        return hn_json_print(&c->cx, json_pack("{s:s%, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "text", t->text.data ? t->text.data : "",
                                                t->text.len, "end", ends[s->end], "prompt_tokens", (json_int_t)s->prompt_tokens,
+                                               "reused_tokens", (json_int_t)s->reused_tokens,
                                                "answer_tokens", (json_int_t)s->answer_tokens, "prompt_ms", s->prompt_ms,
                                                "first_ms", s->first_ms, "tokens_per_second", rate));
+    if (t->echo.len)
+        print_echo(t);
     putchar('\n');
+    fflush(stdout);                      /* before what is said beside it */
     if (!c->quiet && s->end == HN_END_FULL)
         fprintf(stderr, "hone generate: the context is full; --context N makes it larger, --on-full shift goes on\n");
     if (!c->quiet)
@@ -55,8 +71,12 @@ static hn_err work(hn_lm_job *j, teller *t)
     HN_TRY(hn_tok_encode(cx, j->m.tok, prompt, &tok, j->memory, &ids));
     HN_TRY(hn_talk_new(cx, &j->m, j->pool, &o, &talk));
     if (!j->c->json && !hn_arg_flag(&j->c->args, "no-echo"))
-        fwrite(prompt.ptr, 1, prompt.len, stdout);
-    hn_err e = hn_talk_answer(cx, talk, ids, on_text, t, &stats);
+        t->echo = prompt;
+    hn_err e = hn_lm_job_recall(j, talk);
+    if (!e)
+        e = hn_talk_answer(cx, talk, ids, on_text, t, &stats);
+    if (!e)
+        e = hn_lm_job_remember(j, talk);
     hn_talk_free(talk);
     return e ? e : tell(j->c, t, &stats);
 }
@@ -64,7 +84,7 @@ static hn_err work(hn_lm_job *j, teller *t)
 static hn_err run(hn_cli *c)
 {
     hn_lm_job j;
-    teller t = { .c = c, .text.cx = &c->cx };
+    teller t = { .c = c, .echo = { "", 0 }, .text.cx = &c->cx };
     hn_err e = hn_lm_job_open(c, c->args.operand_count ? c->args.operand[0] : NULL, &j);
     if (!e)
         e = work(&j, &t);
@@ -81,7 +101,7 @@ static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "what to go on from (default: standard input)", NULL, 0, 0 },
     { "file", 'f', HN_OPT_FILE, "FILE", "read the prompt from there", NULL, 0, 0 },
     { "no-echo", 0, HN_OPT_FLAG, NULL, "print the answer without the prompt", NULL, 0, 0 },
-    HN_LM_MODEL_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
+    HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 
 const hn_command hn_command_generate = {
@@ -89,6 +109,8 @@ const hn_command hn_command_generate = {
     .summary = "let a language model go on with a text",
     .example = "hone generate model.gguf -p \"Once upon a time\" -n 100",
     .help = "Text appears as it is made, whole characters only.  A prompt that does not fit the context is an\n"
-            "error that says by how much, never a cut.",
+            "error that says by how much, never a cut.\n\n"
+            "--grammar and --json-schema allow only tokens that keep the answer inside, so what comes out always parses\n"
+            "(unless --tokens or the context ends it early: see \"end\" of --json).",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

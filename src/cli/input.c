@@ -19,8 +19,8 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* "NAME=FILE", or FILE alone for the one input not named elsewhere. */
-static hn_err find_input(hn_cli *c, const hn_graph *g, const hn_tensor *in, const char *arg, size_t *index,
-                         const char **file)
+static hn_err find_input(hn_cli *c, const hn_graph *g, const hn_tensor *in, const hn_heard *heard, const char *arg,
+                         size_t *index, const char **file)
 {
     const char *eq = strchr(arg, '=');
     for (size_t i = 0; eq && i < g->in_count; i++)
@@ -30,7 +30,7 @@ static hn_err find_input(hn_cli *c, const hn_graph *g, const hn_tensor *in, cons
             return HN_OK;
         }
     for (size_t i = 0; i < g->in_count; i++)
-        if (!in[i].data) {
+        if (!in[i].data && !(heard && heard->file && heard->input == i)) {
             *index = i;
             *file = arg;
             return HN_OK;
@@ -101,7 +101,8 @@ static hn_err picture_rules(hn_cli *c, const hn_graph *g, const hn_value *v, hn_
     how->antialias = true;
     const char *scale = meta(g, "hone.input.image.scale");
     how->scale = hn_arg_real(&c->args, "scale", scale ? atof(scale) : hn_is_float(v->t.dtype) ? 1.0 / 255 : 1);
-    if (v->t.dtype == HN_I8)              /* bytes around zero, unless told otherwise */
+    how->wrap = hn_arg_flag(&c->args, "wrap");
+    if (v->t.dtype == HN_I8 && !how->wrap)        /* bytes around zero, unless told otherwise */
         how->mean[0] = how->mean[1] = how->mean[2] = 128;
     HN_TRY(read_list(c, "mean", (int)channels, how->mean));
     return read_list(c, "std", (int)channels, how->std);
@@ -165,7 +166,7 @@ static hn_err read_one(hn_cli *c, const hn_graph *g, const hn_shape *shape, size
     return read_picture(c, g, g->in[i], file, a, out, shown);
 }
 
-hn_err hn_inputs_read(hn_cli *c, const hn_graph *g, hn_arena *a, hn_tensor *in, hn_shown *shown)
+hn_err hn_inputs_read(hn_cli *c, const hn_graph *g, hn_arena *a, hn_tensor *in, hn_shown *shown, hn_heard *heard)
 {
     hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
     if (!shape)
@@ -174,10 +175,15 @@ hn_err hn_inputs_read(hn_cli *c, const hn_graph *g, hn_arena *a, hn_tensor *in, 
     for (size_t k = 0; k < hn_arg_count(&c->args, "input"); k++) {
         const char *file = NULL;
         size_t i = 0;
-        HN_TRY(find_input(c, g, in, hn_arg_at(&c->args, "input", k), &i, &file));
-        HN_TRY(read_one(c, g, shape, i, file, a, &in[i], shown));
+        HN_TRY(find_input(c, g, in, heard, hn_arg_at(&c->args, "input", k), &i, &file));
+        if (ends_with(file, ".wav") && (!heard || heard->file))
+            return hn_fail(&c->cx, HN_EARG, "%s: %s", file, heard ? "one sound at a time" : "sound is fed with --stateful");
+        if (ends_with(file, ".wav"))
+            *heard = (hn_heard){ file, i };
+        else
+            HN_TRY(read_one(c, g, shape, i, file, a, &in[i], shown));
     }
-    for (size_t i = 0; i < g->in_count; i++)
+    for (size_t i = 0; i < g->in_count && !heard; i++)
         if (!in[i].data) {
             char text[HN_SHAPE_TEXT];
             return hn_fail(&c->cx, HN_EARG, "input '%s' (%s %s) is missing: give --input %s=FILE", g->in[i]->name,

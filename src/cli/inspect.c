@@ -6,6 +6,8 @@
 #include "api/api.h"
 #include "base/buf.h"
 #include "cli/dims.h"
+#include "cli/inspect_tensors.h"
+#include "cli/package.h"
 #include "cli/table.h"
 #include "runtime/plan.h"
 
@@ -256,6 +258,10 @@ static hn_err run(hn_cli *c)
     bool with_steps = hn_arg_flag(&c->args, "steps");
     json_t *j = NULL;
 
+    if (hn_is_tensor_file(c->args.operand[0]))
+        return hn_inspect_tensors(c, c->args.operand[0], hn_arg_flag(&c->args, "tensors"));
+    if (hn_cli_is_package(c, c->args.operand[0]))
+        return hn_cli_package_inspect(c, c->args.operand[0]);
     hn_err e = hn_source_open(&c->cx, c->args.operand[0], &v.src);
     if (!e)
         e = make_plan(&v);
@@ -279,11 +285,12 @@ static hn_err run(hn_cli *c)
     return e;
 }
 
-static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to look at", NULL }, { 0 } };
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model or package to look at", NULL }, { 0 } };
 
 static const hn_opt opts[] = {
     HN_DIM_OPT,
     { "steps", 0, HN_OPT_FLAG, NULL, "list the steps of the compiled plan", NULL, 0, 0 },
+    { "tensors", 0, HN_OPT_FLAG, NULL, "of a .gguf or .safetensors file: list every tensor", NULL, 0, 0 },
     { "dot", 0, HN_OPT_FILE, "FILE", "write the optimised graph for Graphviz", NULL, 0, 0 },
     { 0 }
 };
@@ -293,6 +300,7 @@ const hn_command hn_command_inspect = {
     .summary = "show what is in a model and what running it takes",
     .example = "hone inspect model.onnx",
     .help = "Inputs, outputs, operators, parameters, multiply-adds; operators this build lacks, by node; and the\n"
-            "exact bytes a session will need, before anything of it is allocated.",
+            "exact bytes a session will need, before anything of it is allocated.\n\n"
+            "Files of tensors alone (.gguf, .safetensors): what they say of themselves, types, sizes.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

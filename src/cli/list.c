@@ -3,9 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/catalog.h"
 #include "cli/command.h"
 #include "cli/media.h"
 #include "cli/table.h"
+#include "compress/mix.h"
+#include "llm/build.h"
+#include "tensor/q_lattice.h"
 #include "formats/format.h"
 #include "graph/op.h"
 #include "kernels/kernels.h"
@@ -106,6 +110,34 @@ static hn_err list_kernels(hn_cli *c, json_t *rows)
     return e;
 }
 
+static hn_err list_weights(hn_cli *c, json_t *rows)
+{
+    for (int t = HN_QT_NONE + 1; t < HN_QT_COUNT; t++) {
+        const hn_qtype_info *q = hn_qtype_get((hn_qtype)t);
+        HN_TRY(append(c, rows, json_pack("{s:s, s:i, s:i, s:f, s:b, s:i}", "type", q->name, "elements", q->block_count, "bytes",
+                                    q->block_size, "bits", 8.0 * q->block_size / q->block_count, "writes", hn_q_has_encode((hn_qtype)t) || hn_q_is_lattice((hn_qtype)t),
+                                    "gguf", (int)q->number)));
+    }
+    return HN_OK;
+}
+
+static hn_err list_mixes(hn_cli *c, json_t *rows)
+{
+    for (int m = HN_MIX_NONE + 1; m < HN_MIX_COUNT; m++) {
+        const hn_mix_info *i = hn_mix_get((hn_mix)m);
+        HN_TRY(append(c, rows, json_pack("{s:s, s:s, s:i, s:b}", "mix", i->name, "most tensors", hn_qtype_get(i->base)->name, "gguf",
+                                    (int)i->number, "writes", hn_q_has_encode(i->base) || hn_q_is_lattice(i->base))));
+    }
+    return HN_OK;
+}
+
+static hn_err list_architectures(hn_cli *c, json_t *rows)
+{
+    for (const hn_arch *const *a = hn_archs; *a; a++)
+        HN_TRY(append(c, rows, json_pack("{s:s}", "architecture", (*a)->name)));
+    return HN_OK;
+}
+
 static hn_err list_commands(hn_cli *c, json_t *rows)
 {
     for (const hn_command *const *cmd = hn_commands; *cmd; cmd++)
@@ -138,8 +170,16 @@ static const struct list {
     { "types",    COLUMNS("type", "bits", "kind", "onnx"), list_types },
     { "formats",  COLUMNS("format", "extensions"), list_formats },
     { "pictures", COLUMNS("format", "extensions", "reads", "writes"), list_pictures },
+    { "weights",  COLUMNS("type", "elements", "bytes", "bits", "writes", "gguf"), list_weights },
+    { "mixes",    COLUMNS("mix", "most tensors", "gguf", "writes"), list_mixes },
+    { "architectures", COLUMNS("architecture"), list_architectures },
     { "kernels",  COLUMNS("kernel", "built for", "signature"), list_kernels },
     { "commands", COLUMNS("command", "what"), list_commands },
+    { "devices",  COLUMNS("device", "ram_gb", "usable_gb", "gb_s", "tops", "watts", "usd"), hn_list_devices },
+    { "models",   COLUMNS("model", "task", "params_m", "q4_k_m_gb", "context", "gmacs"), hn_list_models },
+    { "quants",   COLUMNS("quant", "name", "type", "bits", "perplexity_percent"), hn_list_quants },
+    { "runtimes", COLUMNS("runtime", "vendor", "latency", "portability", "ease", "hardware"), hn_list_runtimes },
+    { "clouds",   COLUMNS("cloud", "cost", "reliability", "data", "best_for"), hn_list_clouds },
 };
 
 static hn_err run(hn_cli *c)
@@ -159,13 +199,15 @@ static hn_err run(hn_cli *c)
 }
 
 static const hn_operand operands[] = {
-    { "WHAT", HN_OPT_CHOICE, 0, "ops, types, formats, pictures, kernels or commands",
-      .choices = "ops types formats pictures kernels commands" },
+    { "WHAT", HN_OPT_CHOICE, 0, "ops, types, weights, mixes, architectures, formats, pictures, kernels, commands, or of the "
+      "planner's catalogue: devices, models, quants, runtimes or clouds",
+      .choices = "ops types weights mixes architectures formats pictures kernels commands devices models quants runtimes clouds" },
     { NULL }
 };
 
 static const hn_opt opts[] = {
     { "markdown", 0, HN_OPT_FLAG, NULL, "print a table in Markdown, as doc/operators.md is made" },
+    { "catalog", 0, HN_OPT_DIR, "DIR", "files that change or add to the planner's catalogue" },
     { NULL }
 };
 
@@ -174,6 +216,7 @@ const hn_command hn_command_list = {
     .example = "hone list ops",
     .help = "Prints one of the lists the program is built from, so what it says is what it has. "
             "Operators come with the newest operator set whose definition they follow, how many inputs "
-            "and outputs they take, and their attributes.",
+            "and outputs they take, and their attributes.  Devices, models and prices come from the planner's "
+            "catalogue; `hone plan --explain ID.KEY` tells the source of each figure.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/num.h"
 #include "base/pool.h"
 #include "cli/embedded.h"
-#include "llm/jinja.h"
-#include "llm/tok_gguf.h"
+#include "llm/chat.h"
+#include "llm/schema.h"
 
 #define DEFAULT_MODEL "models/storyteller/storyteller.gguf"
 
@@ -48,6 +49,10 @@ hn_err hn_lm_job_open(hn_cli *c, const char *path, hn_lm_job *j)
 
 void hn_lm_job_close(hn_lm_job *j)
 {
+    for (size_t i = 0; i < j->lora_count; i++)
+        hn_lora_close(&j->lora[i]);
+    hn_grammar_free(j->grammar);
+    hn_vocab_free(j->vocab);
     hn_lm_close(&j->m);
     hn_pool_free(j->pool);
     hn_arena_free(j->memory);
@@ -74,6 +79,64 @@ static hn_err read_bias(hn_lm_job *j, hn_sample_opts *o)
     return HN_OK;
 }
 
+/* The text of the grammar that a schema stands for. */
+static hn_err schema_text(hn_ctx *cx, const char *path, const hn_file *f, hn_buf *out)
+{
+    json_error_t why;
+    json_t *schema = json_loadb((const char *)f->data, f->len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (!schema)
+        return hn_fail(cx, HN_EFORMAT, "%s: line %d: %s", path, why.line, why.text);
+    hn_err e = hn_schema_grammar(cx, schema, out);
+    json_decref(schema);
+    return e;
+}
+
+static hn_err read_grammar(hn_lm_job *j)
+{
+    hn_ctx *cx = &j->c->cx;
+    const char *grammar = hn_arg_text(&j->c->args, "grammar", NULL), *schema = hn_arg_text(&j->c->args, "json-schema", NULL);
+    hn_buf text = { .cx = cx };
+    hn_file f;
+    if (!grammar && !schema)
+        return HN_OK;
+    if (grammar && schema)
+        return hn_fail(cx, HN_EARG, "give --grammar or --json-schema, not both");
+    if (!j->m.tok)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a grammar with a model that has no tokenizer");
+    HN_TRY(hn_file_open(cx, grammar ? grammar : schema, &f));
+    hn_err e = schema ? schema_text(cx, schema, &f, &text) : HN_OK;
+    if (!e)
+        e = hn_grammar_new(cx, schema ? (hn_text){ text.data, text.len } : (hn_text){ (const char *)f.data, f.len }, &j->grammar);
+    if (!e)
+        e = hn_vocab_new(cx, j->m.tok, &j->vocab);
+    hn_buf_free(&text);
+    hn_file_close(&f);
+    return e;
+}
+
+/* FILE or FILE=SCALE; a file whose name has a = in it needs a scale behind it. */
+static hn_err read_adapters(hn_lm_job *j)
+{
+    const hn_args *a = &j->c->args;
+    size_t n = hn_arg_count(a, "lora");
+    j->lora = HN_NEW(j->memory, hn_lora, n);
+    j->lora_use = HN_NEW(j->memory, hn_lora_use, n);
+    if (!j->lora || !j->lora_use)
+        return hn_nomem(&j->c->cx, "adapters");
+    for (size_t i = 0; i < n; i++, j->lora_count++) {
+        const char *text = hn_arg_at(a, "lora", i), *eq = strrchr(text, '=');
+        char *end = NULL, *path = hn_arena_text(j->memory, text, eq ? (size_t)(eq - text) : strlen(text));
+        double scale = eq ? strtod(eq + 1, &end) : 1;
+        if (eq && (end == eq + 1 || *end || !isfinite(scale)))
+            return hn_fail(&j->c->cx, HN_EARG, "--lora %s: expected FILE or FILE=SCALE", text);
+        if (!path)
+            return hn_nomem(&j->c->cx, "adapters");
+        HN_TRY(hn_lora_open(&j->c->cx, path, j->m.file, &j->lora[i]));
+        j->lora_use[i] = (hn_lora_use){ &j->lora[i], (float)scale };
+    }
+    return HN_OK;
+}
+
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
 {
     const hn_args *a = &j->c->args;
@@ -84,6 +147,8 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
         return hn_nomem(&j->c->cx, "options");
     for (size_t i = 0; i < stops; i++)
         stop[i] = (hn_text){ hn_arg_at(a, "stop", i), strlen(hn_arg_at(a, "stop", i)) };
+    HN_TRY(read_grammar(j));
+    HN_TRY(read_adapters(j));
     clock_gettime(CLOCK_REALTIME, &now);
     *out = (hn_talk_opts){
         .sample = { .seed = (uint64_t)hn_arg_int(a, "seed", now.tv_sec ^ now.tv_nsec),
@@ -96,8 +161,22 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
                     .dry_multiplier = (float)hn_arg_real(a, "dry", 0), .mirostat = (int)hn_arg_int(a, "mirostat", 0) },
         .tokens_max = (size_t)hn_arg_int(a, "tokens", 256), .stop = stop, .stop_count = stops,
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
+        .ignore_end = hn_arg_flag(a, "ignore-end"), .grammar = j->grammar, .vocab = j->vocab,
+        .lora = j->lora_use, .lora_count = j->lora_count,
     };
     return read_bias(j, &out->sample);
+}
+
+hn_err hn_lm_job_recall(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path && access(path, F_OK) == 0 ? hn_talk_load(&j->c->cx, t, path) : HN_OK;
+}
+
+hn_err hn_lm_job_remember(hn_lm_job *j, hn_talk *t)
+{
+    const char *path = hn_arg_text(&j->c->args, "cache", NULL);
+    return path ? hn_stream_save(&j->c->cx, hn_talk_stream(t), path) : HN_OK;
 }
 
 static hn_err read_stdin(hn_lm_job *j, hn_text *out)
@@ -133,29 +212,13 @@ hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out)
     return copy ? HN_OK : hn_nomem(&j->c->cx, "the prompt");
 }
 
-static json_t *token_text(const hn_lm *m, int32_t id)
-{
-    hn_text t = id == HN_TOK_NONE ? (hn_text){ "", 0 } : hn_tok_text(m->tok, id);
-    return json_stringn(t.ptr, t.len);
-}
-
-hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out)
+hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, void *tools_json, hn_buf *text, hn_arena *a, hn_ids *out)
 {
     hn_ctx *cx = &j->c->cx;
-    hn_text source;
-    hn_jinja *template;
-    HN_TRY(hn_gguf_chat_template(cx, j->m.file, &source));
-    if (source.len == 0)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: chat with a model that carries no chat template; try `hone generate`");
-    HN_TRY(hn_jinja_new(cx, source, &template));
-    json_t *vars = json_pack("{s:O, s:b, s:o, s:o}", "messages", (json_t *)messages_json, "add_generation_prompt", 1,
-                             "bos_token", token_text(&j->m, hn_tok_bos(j->m.tok)), "eos_token", token_text(&j->m, hn_tok_eos(j->m.tok)));
-    hn_err e = vars ? hn_jinja_render(cx, template, vars, NULL, text) : hn_nomem(cx, "a chat");
+    json_t *vars = json_pack("{s:O, s:O*}", "messages", (json_t *)messages_json, "tools", (json_t *)tools_json);
+    hn_err e = vars ? hn_lm_chat(cx, &j->m, vars, text) : hn_nomem(cx, "a chat");
     json_decref(vars);
-    hn_jinja_free(template);
     /* Templates write the begin token themselves where the model wants it. */
     hn_tok_opts opts = { .parse_special = true };
-    if (!e)
-        e = hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
-    return e;
+    return e ? e : hn_tok_encode(cx, j->m.tok, (hn_text){ text->data ? text->data : "", text->len }, &opts, a, out);
 }

@@ -8,7 +8,10 @@
 
 #define HN_LM_MODEL_OPTS                                                                                         \
     { "context", 'c', HN_OPT_INT, "N", "tokens the model may look back on (default: its own, at most 4096)", NULL, 1, 16777216 }, \
-    { "kv", 0, HN_OPT_CHOICE, "TYPE", "how keys and values are kept (default f16)", "f32 f16 q8_0", 0, 0 }
+    { "kv", 0, HN_OPT_CHOICE, "TYPE", "how keys and values are kept (default f16)", "f32 f16 q8_0 q4_0", 0, 0 }
+
+#define HN_LM_ADAPTER_OPTS                                                                                       \
+    { "lora", 0, HN_OPT_TEXT, "FILE[=SCALE]", "a LoRA adapter, as strong as SCALE (default 1); more than one may be given", NULL, 0, 0 }
 
 #define HN_LM_SAMPLE_OPTS                                                                                        \
     { "tokens", 'n', HN_OPT_INT, "N", "longest answer in tokens (default 256)", NULL, 0, 16777216 },            \
@@ -26,7 +29,11 @@
     { "logit-bias", 0, HN_OPT_TEXT, "ID=X", "added to a token's logit; -inf forbids it", NULL, 0, 0 },           \
     { "stop", 0, HN_OPT_TEXT, "TEXT", "ends the answer where this would begin", NULL, 0, 0 },                    \
     { "seed", 's', HN_OPT_INT, "N", "the same seed gives the same answer (default: by the clock)", NULL, 0, 0 }, \
-    { "on-full", 0, HN_OPT_CHOICE, "HOW", "when the context is full: stop, or forget the older half", "stop shift", 0, 0 }
+    { "on-full", 0, HN_OPT_CHOICE, "HOW", "when the context is full: stop, or forget the older half", "stop shift", 0, 0 }, \
+    { "grammar", 0, HN_OPT_FILE, "FILE", "only what this GBNF grammar allows", NULL, 0, 0 },                     \
+    { "json-schema", 0, HN_OPT_FILE, "FILE", "only JSON that fits this schema", NULL, 0, 0 },                    \
+    { "cache", 0, HN_OPT_FILE, "FILE", "what the model has read: taken from there if it is there, and left there", NULL, 0, 0 }, \
+    { "ignore-end", 0, HN_OPT_FLAG, NULL, "go on when the model says that it is done", NULL, 0, 0 }
 
 typedef struct hn_lm_job {
     hn_cli *c;
@@ -35,6 +42,9 @@ typedef struct hn_lm_job {
     hn_lm m;
     hn_pool *pool;
     hn_arena *memory;
+    hn_grammar *grammar;         /* of --grammar or --json-schema */
+    hn_vocab *vocab;
+    hn_lora *lora; hn_lora_use *lora_use; size_t lora_count;
 } hn_lm_job;
 
 /* path NULL: the model the program carries.  Close in either case. */
@@ -44,10 +54,14 @@ void hn_lm_job_close(hn_lm_job *j);
 /* The command's sampling options; lists live in the job's arena. */
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out);
 
+/* --cache: before and after talking. */
+hn_err hn_lm_job_recall(hn_lm_job *j, hn_talk *t);
+hn_err hn_lm_job_remember(hn_lm_job *j, hn_talk *t);
+
 /* -p TEXT, -f FILE, or standard input. */
 hn_err hn_lm_job_prompt(hn_lm_job *j, hn_text *out);
 
-/* Messages through the model's chat template to tokens.  messages: [{role, content}]. */
-hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, hn_buf *text, hn_arena *a, hn_ids *out);
+/* Messages through the model's chat template to tokens.  messages: [{role, content}]; tools may be NULL. */
+hn_err hn_lm_job_render(hn_lm_job *j, void *messages_json, void *tools_json, hn_buf *text, hn_arena *a, hn_ids *out);
 
 #endif

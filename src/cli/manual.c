@@ -87,7 +87,7 @@ void hn_help_man(FILE *f)
         roff(f, hn_help_exit_text(code, text));
     }
     fputs(".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nWhen set and not empty: no colours, also on a terminal.\n"
-          ".TP\n.B HONE_ISA\nThe instruction set of the kernels (\"scalar\", \"avx2\", \"avx512\", \"neon\"), to find\n"
+          ".TP\n.B HONE_ISA\nThe instruction set of the kernels (\"scalar\", \"avx2\", \"avx512\", \"amx\", \"neon\"), to find\n"
           "out which one is at fault.\n", f);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/words.h"
 #include "cli/command.h"
 
 const hn_opt hn_global_opts[] = {
@@ -25,33 +26,12 @@ static const hn_opt json_opt = { "json", 0, HN_OPT_FLAG, NULL, "print one JSON v
 
 /* ---- Words that are nearly right --------------------------------------------------------- */
 
-#define WORD_MAX 32        /* longer words are not names of ours */
-
 const char *hn_word(const char **at, size_t *len)
 {
     const char *word = *at + strspn(*at, " ");
     *len = strcspn(word, " ");
     *at = word + *len;
     return *len ? word : NULL;
-}
-
-size_t hn_edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    size_t d[WORD_MAX + 1][WORD_MAX + 1];
-    if (a_len > WORD_MAX || b_len > WORD_MAX)
-        return WORD_MAX + 1;
-    for (size_t i = 0; i <= a_len; i++)
-        for (size_t j = 0; j <= b_len; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = i + j;
-                continue;
-            }
-            size_t swap = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            d[i][j] = hn_min(swap, hn_min(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d[i][j] = hn_min(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    return d[a_len][b_len];
 }
 
 typedef struct nearest {
@@ -74,11 +54,11 @@ static void consider(nearest *n, const char *word, size_t len)
 
 /* "; did you mean '--json'?", or `otherwise` when nothing is near. */
 static const char *suggestion(const nearest *n, const char *dashes, const char *otherwise,
-                              char out[WORD_MAX + 32])
+                              char out[HN_WORD_MAX + 32])
 {
     if (!n->word)
         return otherwise;
-    snprintf(out, WORD_MAX + 32, "; did you mean '%s%.*s'?", dashes, (int)n->len, n->word);
+    snprintf(out, HN_WORD_MAX + 32, "; did you mean '%s%.*s'?", dashes, (int)n->len, n->word);
     return out;
 }
 
@@ -94,7 +74,7 @@ static hn_err check_choice(hn_ctx *cx, const char *what, const char *choices, co
             return HN_OK;
         consider(&near, word, len);
     }
-    char hint[WORD_MAX + 32];
+    char hint[HN_WORD_MAX + 32];
     return hn_fail(cx, HN_EARG, "%s: expected one of '%s', found '%s'%s", what, choices, value,
                    suggestion(&near, "", "", hint));
 }
@@ -121,14 +101,14 @@ static hn_err check_command(hn_ctx *cx, const char *name)
             return HN_OK;
         consider(&near, (*c)->name, strlen((*c)->name));
     }
-    char hint[WORD_MAX + 32];
+    char hint[HN_WORD_MAX + 32];
     return hn_fail(cx, HN_EARG, "no command '%s'%s `hone help` lists the commands", name,
                    suggestion(&near, "", ";", hint));
 }
 
 static hn_err check_value(hn_ctx *cx, const hn_opt *o, const char *value)
 {
-    char what[WORD_MAX + 8];
+    char what[HN_WORD_MAX + 8];
     switch (o->kind) {
     case HN_OPT_INT: case HN_OPT_REAL:
         return check_number(cx, o, value);
@@ -174,7 +154,7 @@ static const hn_opt *by_letter(const hn_command *cmd, char letter)
 
 static hn_err unknown_option(hn_ctx *cx, const hn_command *cmd, const char *text, size_t len)
 {
-    char hint[WORD_MAX + 32];
+    char hint[HN_WORD_MAX + 32];
     nearest near = nearest_to(text + 2, len - 2);
     const hn_opt *o;
     for (size_t i = 0; (o = hn_opt_at(cmd, i)); i++)

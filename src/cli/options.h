@@ -68,7 +68,4 @@ const hn_opt *hn_opt_at(const hn_command *cmd, size_t i);
 /* Words separated by spaces: the next one from *at, its length, NULL after the last. */
 const char *hn_word(const char **at, size_t *len);
 
-/* How many letters to change, add, drop or swap to make `b` of `a`. */
-size_t hn_edit_distance(const char *a, size_t a_len, const char *b, size_t b_len);
-
 #endif

@@ -11,6 +11,7 @@
 #include "cli/labels.h"
 #include "cli/media.h"
 #include "cli/runner.h"
+#include "cli/stream.h"
 #include "cli/table.h"
 #include "formats/npy.h"
 
@@ -175,7 +176,11 @@ static hn_err work(job *j)
     j->in = HN_NEW(j->memory, hn_tensor, g->in_count);
     if (!j->in)
         return hn_nomem(cx, "inputs");
-    HN_TRY(hn_inputs_read(c, g, j->memory, j->in, &j->shown));
+    bool stateful = hn_arg_flag(&c->args, "stateful");
+    hn_heard heard = { 0 };
+    HN_TRY(hn_inputs_read(c, g, j->memory, j->in, &j->shown, stateful ? &heard : NULL));
+    if (stateful)
+        return hn_stream(c, &j->r, j->memory, j->in, &heard);
     HN_TRY(hn_runner_prepare(cx, &j->r, j->in));
     uint64_t begin = hn_now_ns();
     HN_TRY(hn_runner_run(cx, &j->r, j->in));
@@ -203,6 +208,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to 
 
 static const hn_opt opts[] = {
     HN_INPUT_OPTS,
+    HN_STREAM_OPTS,
     { "labels", 'l', HN_OPT_FILE, "FILE", "class names, one per line (default: those in the model)", NULL, 0, 0 },
     { "top", 'k', HN_OPT_INT, "K", "classes to show (default 5)", NULL, 1, 100000 },
     { "out", 'o', HN_OPT_DIR, "DIR", "write the outputs there as output_N.npy", NULL, 0, 0 },
@@ -219,6 +225,9 @@ const hn_command hn_command_run = {
     .help = "Pictures (JPEG, PNG, BMP) are resized to what the model takes and become numbers:\n"
             "(pixel * scale - mean) / std.  Tensors come as .npy, ONNX .pb or raw bytes.\n\n"
             "Outputs that look like one score per class are shown best first, others as a summary; --out\n"
-            "writes them whole.  Labels, size and scale that a model carries in its own metadata are used.",
+            "writes them whole.  Labels, size and scale that a model carries in its own metadata are used.\n\n"
+            "With --stateful a WAV file is fed piece by piece to a model that remembers: its state starts at 0\n"
+            "and goes from step to step.  Each step shows its time and the first output; --out writes all steps\n"
+            "one behind another, --wav what comes out as sound.  An input called sr or ...rate gets the file's.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -6,7 +6,15 @@
 #ifndef HN_CLI_SYSTEM_H
 #define HN_CLI_SYSTEM_H
 
-#include "base/ctx.h"
+#include "fleet/agent.h"
+#include "fleet/delta.h"
+#include "fleet/oms.h"
+#include "fleet/registry.h"
+#include "fleet/seal.h"
+#include "fleet/tuf.h"
+#include "fleet/tuf_repo.h"
+#include "net/fetch.h"
+#include "net/url.h"
 
 typedef struct hn_system {
     size_t size;                 /* of this struct, and the version: both must be the program's own */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/package.h"
 #include "cli/table.h"
 #include "cli/verify.h"
 
@@ -88,6 +89,8 @@ static hn_err run(hn_cli *c)
         return hn_verify_lm(c, lm, o.eval);
     if (suite)
         return hn_verify_suite(c, suite, &o, hn_arg_text(a, "report", NULL));
+    if (!cases && hn_arg_count(a, "data") == 0 && hn_cli_is_package(c, a->operand[0]))
+        return hn_cli_package_verify(c, a->operand[0]);
     if (!cases)
         return verify_model(c, a->operand[0], &o, tol);
     const char *models = hn_arg_text(a, "models", NULL);
@@ -97,7 +100,7 @@ static hn_err run(hn_cli *c)
 }
 
 static const hn_operand operands[] = {
-    { "MODEL", HN_OPT_FILE, HN_OPTIONAL, "the model to check", NULL },
+    { "MODEL", HN_OPT_FILE, HN_OPTIONAL, "the model or package to check", NULL },
     { 0 }
 };
 

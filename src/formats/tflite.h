@@ -10,6 +10,7 @@
  *     tflite_shape.c     moving, cutting, joining
  *     tflite_reduce.c    along axes
  *     tflite_recurrent.c with state
+ *     tflite_custom.c    those known by name: detection, the audio front end
  *
  * An operator becomes HIR-1 nodes: ONNX's own for floats and plain integers, integer ones of the
  * "hone" domain where its tensors are quantised.  TFLite's pictures are channels-last and HIR-1's
@@ -129,6 +130,11 @@ hn_err hn_tfl_reshape(hn_tfl_op *o, hn_value *x, const int64_t *dim, size_t rank
 hn_err hn_tfl_cast(hn_tfl_op *o, hn_value *x, hn_dtype to, hn_value **out);
 hn_err hn_tfl_channels_first(hn_tfl_op *o, hn_value *x, hn_value **out);     /* N,H,W,C to N,C,H,W */
 hn_err hn_tfl_channels_last(hn_tfl_op *o, hn_value *x, hn_value **out);
+
+/* Memory from one run to the next: an input of the model, and what it becomes as an output behind the model's
+ * own, called like the input with ".next" behind it. */
+hn_err hn_tfl_state(hn_tfl_op *o, hn_text name, hn_dtype type, const hn_shape *shape, hn_value **out);
+hn_err hn_tfl_next_state(hn_tfl_op *o, const hn_value *state, hn_value *next);
 
 /* The activation fused into an operator, on floats and plain integers: nothing, Relu, Clip, Tanh. */
 enum { HN_TFL_ACT_NONE, HN_TFL_ACT_RELU, HN_TFL_ACT_RELU_N1_TO_1, HN_TFL_ACT_RELU6, HN_TFL_ACT_TANH };

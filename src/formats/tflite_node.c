@@ -254,6 +254,32 @@ hn_err hn_tfl_activate(hn_tfl_op *o, hn_value *x, int64_t act, hn_value **out)
     }
 }
 
+/* ---- State ----------------------------------------------------------------------------------- */
+
+hn_err hn_tfl_state(hn_tfl_op *o, hn_text name, hn_dtype type, const hn_shape *shape, hn_value **out)
+{
+    hn_value *v;
+    HN_TRY(hn_graph_add_value(o->r->cx, o->r->g, NULL, &v));
+    v->name = hn_arena_printf(o->r->g->arena, "%.*s", name.len > 200 ? 200 : (int)name.len, name.ptr);
+    if (!v->name)
+        return hn_nomem(o->r->cx, "a state");
+    v->t = (hn_tensor){ type, *shape, NULL };
+    HN_TRY(hn_graph_add_input(o->r->cx, o->r->g, v));
+    *out = v;
+    return HN_OK;
+}
+
+hn_err hn_tfl_next_state(hn_tfl_op *o, const hn_value *state, hn_value *next)
+{
+    if (*next->name)                                    /* a result too, which keeps its own name */
+        HN_TRY(HN_TFL_NODE(o, "Identity", NULL, &next, next));
+    next->name = hn_arena_printf(o->r->g->arena, "%s.next", state->name);
+    if (!next->name)
+        return hn_nomem(o->r->cx, "a state");
+    o->r->next_state[o->r->state_count++] = next;
+    return HN_OK;
+}
+
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
 hn_err hn_tfl_lookup(hn_tfl_op *o, hn_value *x, const hn_tfl_tensor *from, const hn_tfl_tensor *to,

@@ -166,20 +166,6 @@ hn_err hn_tfl_lstm(hn_tfl_op *o)
 
 enum { SVDF_X, SVDF_FEATURE, SVDF_TIME, SVDF_BIAS, SVDF_STATE };
 
-/* The state as an input of the model, and its next value as an output. */
-static hn_err state_input(hn_tfl_op *o, hn_tfl_tensor *t, hn_value **out)
-{
-    if (t->value || !t->is_variable)
-        return hn_tfl_unsup(o, "a state that is shared or constant");
-    HN_TRY(hn_graph_add_value(o->r->cx, o->r->g, NULL, out));
-    (*out)->name = hn_arena_printf(o->r->g->arena, "%.*s", t->name.len > 200 ? 200 : (int)t->name.len, t->name.ptr);
-    if (!(*out)->name)
-        return hn_nomem(o->r->cx, "a state");
-    (*out)->t = (hn_tensor){ t->type, t->shape, NULL };
-    t->value = *out;
-    return hn_graph_add_input(o->r->cx, o->r->g, *out);
-}
-
 /* A filter is a row of weights over features and one over time: its memory, the last products with the
  * features, moves on by one and is weighted and summed; `rank` filters make one result. */
 hn_err hn_tfl_svdf(hn_tfl_op *o)
@@ -197,7 +183,10 @@ hn_err hn_tfl_svdf(hn_tfl_op *o)
     if (time->shape.rank != 2 || rank < 1 || time->shape.dim[0] % rank || state->shape.rank != 2)
         return hn_tfl_bad(o, "%lld filters of rank %lld", (long long)time->shape.dim[0], (long long)rank);
     int64_t filters = time->shape.dim[0], steps = time->shape.dim[1], batch = state->shape.dim[0];
-    HN_TRY(state_input(o, state, &memory));
+    if (state->value || !state->is_variable)
+        return hn_tfl_unsup(o, "a state that is shared or constant");
+    HN_TRY(hn_tfl_state(o, state->name, state->type, &state->shape, &state->value));
+    memory = state->value;
     HN_TRY(hn_tfl_reshape(o, memory, (const int64_t[]){ batch, filters, steps }, 3, &old));
     HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 2 }, 1, &axis));
     HN_TRY(hn_tfl_const_ints(o, (const int64_t[]){ 1 }, 1, &one));
@@ -218,6 +207,5 @@ hn_err hn_tfl_svdf(hn_tfl_op *o)
         HN_TRY(HN_TFL_NODE(o, "Add", NULL, &v, v, bias));
     HN_TRY(hn_tfl_activate(o, v, hn_fb_int(&o->options, 1, 1, 0), &v));
     HN_TRY(hn_tfl_result(o, 0, v));
-    o->r->next_state[o->r->state_count++] = memory;
-    return HN_OK;
+    return hn_tfl_next_state(o, state->value, memory);
 }

@@ -438,7 +438,8 @@ hn_err hn_tfl_batch_to_space(hn_tfl_op *o)
         perm[p++] = n;
         perm[p++] = i;
         cut[n++] = b.s.dim[i + 1];
-        to[i + 1] = (int64_t)hn_min(hn_mul((size_t)b.s.dim[i + 1], (size_t)b.block[i]), INT64_MAX);
+        if (__builtin_mul_overflow(b.s.dim[i + 1], b.block[i], &to[i + 1]))
+            to[i + 1] = INT64_MAX;
     }
     for (int i = b.count + 1; i < b.s.rank; i++) {
         perm[p++] = n;

@@ -1,84 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention's two products for one query head: scores over rows of keys, and a weighted sum of rows of
- * values.  Rows are f32 or f16, row_size bytes apart, no alignment beyond their type's.
+/* Attention over one page of keys and values, for the heads of one token that share them.
  *
- * Each row's score is a chain of its own, and each element of the mix takes the rows in order: results do
- * not depend on how rows are cut into calls.  Against scalar: sums of products in another order. */
+ * Keys come with the same element of all rows side by side, so a lane sums one row's score and no lanes
+ * are added up; making that tile is shared by all tokens and heads that look at the page.  Everything is
+ * added in an order that the position alone decides: on every instruction set, for one token or many. */
 #include "kernels/isa.h"
+#include "kernels/simd/vmath.h"
 #include "tensor/convert.h"
 
-/* Elements a row holds beyond whole vectors, one by one. */
-VEC float element(const void *row, size_t i, int half)
+enum { ROWS = HN_ATTEND_ROWS, VECS = ROWS / VF_N, HEADS = VF_N >= 16 ? 4 : 2 };
+
+/* ---- Tiles ----------------------------------------------------------------------------------------- */
+
+/* VF_N elements of a row from element i on, zeros past its end. */
+VEC vf elements(const void *row, size_t i, size_t size, int half)
 {
-    return half ? hn_f16_to_f32(((const uint16_t *)row)[i]) : ((const float *)row)[i];
+    float some[VF_N] = { 0 };
+    if (i + VF_N <= size)
+        return half ? vf_load_half((const uint16_t *)row + i) : vf_load((const float *)row + i);
+    for (size_t j = i; j < size; j++)
+        some[j - i] = half ? hn_f16_to_f32(((const uint16_t *)row)[j]) : ((const float *)row)[j];
+    return vf_load(some);
 }
 
-VEC vf vector(const void *row, size_t i, int half)
+/* out[i * 32 + r] = rows[r][i]; zero for r >= n. */
+void K(key_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size, int half)
 {
-    return half ? vf_load_half((const uint16_t *)row + i) : vf_load((const float *)row + i);
-}
-
-VEC void scores(float *out, const float *q, const char *rows, size_t row_size, size_t n, size_t size, int half)
-{
-    size_t whole = size / VF_N * VF_N;
-    for (size_t r = 0; r < n; r++, rows += row_size) {
-        vf a = vf_set(0), b = a;         /* two sums, since a fused add waits on itself for four cycles */
-        size_t i = 0;
-        for (; i + 2 * VF_N <= whole; i += 2 * VF_N) {
-            a = vf_fma(vf_load(q + i), vector(rows, i, half), a);
-            b = vf_fma(vf_load(q + i + VF_N), vector(rows, i + VF_N, half), b);
+    for (size_t i = 0; i < size; i += VF_N)
+        for (size_t r = 0; r < ROWS; r += VF_N) {
+            float some[VF_N];
+            vi t[VF_N];
+            for (size_t j = 0; j < VF_N; j++) {
+                vf_store(some, r + j < n ? elements((const char *)rows + (r + j) * row_size, i, size, half) : vf_set(0));
+                t[j] = vi_load((const uint32_t *)(const void *)some);
+            }
+            vi_transpose(t);
+            for (size_t j = 0; j < VF_N && i + j < size; j++)
+                vi_store((uint32_t *)(void *)(out + (i + j) * ROWS + r), t[j]);
         }
-        for (; i < whole; i += VF_N)
-            a = vf_fma(vf_load(q + i), vector(rows, i, half), a);
-        float s = vf_sum(vf_add(a, b));
-        for (; i < size; i++)
-            s += q[i] * element(rows, i, half);
-        out[r] = s;
-    }
 }
 
-/* out[size] += sum of weight[r] rows[r] */
-VEC void mix(float *out, const float *weight, const char *rows, size_t row_size, size_t n, size_t size, int half)
+/* out[r * size + i] = rows[r][i], half precision to floats. */
+void K(value_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size)
 {
-    size_t i = 0;
-    for (; i + 4 * VF_N <= size; i += 4 * VF_N) {
-        vf a = vf_load(out + i), b = vf_load(out + i + VF_N), c = vf_load(out + i + 2 * VF_N), d = vf_load(out + i + 3 * VF_N);
-        const char *row = rows;
-        for (size_t r = 0; r < n; r++, row += row_size) {
-            vf w = vf_set(weight[r]);
-            a = vf_fma(w, vector(row, i, half), a);
-            b = vf_fma(w, vector(row, i + VF_N, half), b);
-            c = vf_fma(w, vector(row, i + 2 * VF_N, half), c);
-            d = vf_fma(w, vector(row, i + 3 * VF_N, half), d);
-        }
-        vf_store(out + i, a);
-        vf_store(out + i + VF_N, b);
-        vf_store(out + i + 2 * VF_N, c);
-        vf_store(out + i + 3 * VF_N, d);
-    }
-    for (; i < size; i++) {
-        float s = out[i];
-        const char *row = rows;
-        for (size_t r = 0; r < n; r++, row += row_size)
-            s += weight[r] * element(row, i, half);
-        out[i] = s;
-    }
-}
-
-void K(score_rows)(float *out, const float *q, const void *rows, size_t row_size, size_t n, size_t size, int half)
-{
-    if (half)
-        scores(out, q, rows, row_size, n, size, 1);
-    else
-        scores(out, q, rows, row_size, n, size, 0);
-}
-
-void K(mix_rows)(float *out, const float *weight, const void *rows, size_t row_size, size_t n, size_t size, int half)
-{
-    if (half)
-        mix(out, weight, rows, row_size, n, size, 1);
-    else
-        mix(out, weight, rows, row_size, n, size, 0);
+    for (size_t r = 0; r < n; r++, out += size)
+        for (size_t i = 0; i < size; i += VF_N)
+            vf_put(out + i, elements((const char *)rows + r * row_size, i, size, 1), size - i);
 }
 
 /* Round half to even; the same bits on every machine, but for the payload of NaN. */
@@ -89,4 +56,113 @@ void K(to_half)(uint16_t *out, const float *in, size_t n)
         vf_store_half(out + i, vf_load(in + i));
     for (; i < n; i++)
         out[i] = hn_f32_to_f16(in[i]);
+}
+
+/* ---- A page ---------------------------------------------------------------------------------------- */
+
+/* Scores of `heads` heads into weight[head][row]. */
+VEC void scores(const hn_attend_page *a, size_t first, int heads, float weight[HEADS][ROWS])
+{
+    vf s[HEADS][VECS];
+    const float *q = a->q + first * a->size, *keys = a->keys;
+    UNROLL
+    for (int h = 0; h < heads; h++)
+        UNROLL
+        for (int v = 0; v < VECS; v++)
+            s[h][v] = vf_set(0);
+    for (size_t i = 0; i < a->size; i++, keys += ROWS)
+        UNROLL
+        for (int h = 0; h < heads; h++)
+            UNROLL
+            for (int v = 0; v < VECS; v++)
+                s[h][v] = vf_fma(vf_set(q[(size_t)h * a->size + i]), vf_load(keys + v * VF_N), s[h][v]);
+    UNROLL
+    for (int h = 0; h < heads; h++)
+        UNROLL
+        for (int v = 0; v < VECS; v++)
+            vf_store(weight[h] + v * VF_N, vf_mul(s[h][v], vf_set(a->scale)));
+}
+
+/* Rows that are not seen. */
+VEC void fill_around(const hn_attend_page *a, float w[ROWS], float with)
+{
+    for (size_t r = 0; r < a->from; r++)
+        w[r] = with;
+    for (size_t r = a->to; r < ROWS; r++)
+        w[r] = with;
+}
+
+/* Scores to weights, with a running maximum: when it rises, what was summed so far shrinks by the same factor,
+ * which is returned.  Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018). */
+VEC float weigh(const hn_attend_page *a, size_t head, float w[ROWS])
+{
+    vf s[VECS];
+    for (int v = 0; v < VECS && a->cap > 0; v++)
+        vf_store(w + v * VF_N, vf_mul(vf_tanh(vf_div(vf_load(w + v * VF_N), vf_set(a->cap))), vf_set(a->cap)));
+    fill_around(a, w, -__builtin_inff());
+    vf high = vf_set(a->top[head]);
+    for (int v = 0; v < VECS; v++)
+        high = vf_max(vf_load(w + v * VF_N), high);
+    float top = vf_top(high), before = a->top[head], shrink[VF_N];
+    for (int v = 0; v < VECS; v++)
+        vf_store(w + v * VF_N, vf_exp(vf_sub(vf_load(w + v * VF_N), vf_set(top))));
+    fill_around(a, w, 0);
+    for (int v = 0; v < VECS; v++)
+        s[v] = vf_load(w + v * VF_N);
+    for (int n = VECS / 2; n > 0; n /= 2)
+        for (int v = 0; v < n; v++)
+            s[v] = vf_add(s[v], s[v + n]);
+    vf_store(shrink, vf_exp(vf_set(before - top)));
+    a->top[head] = top;
+    a->sum[head] = a->sum[head] * shrink[0] + vf_sum(s[0]);
+    return shrink[0];
+}
+
+/* out = out * shrink + weighted rows of values, two vectors of each head at a time. */
+VEC void mix(const hn_attend_page *a, size_t first, int heads, float weight[HEADS][ROWS], const float shrink[HEADS])
+{
+    for (size_t i = 0; i < a->size; i += 2 * VF_N) {
+        size_t left = a->size - i, more = left > VF_N ? left - VF_N : 0;
+        vf s[HEADS][2];
+        UNROLL
+        for (int h = 0; h < heads; h++) {
+            const float *out = a->out + (first + (size_t)h) * a->size + i;
+            s[h][0] = vf_mul(vf_get(out, left), vf_set(shrink[h]));
+            s[h][1] = more ? vf_mul(vf_get(out + VF_N, more), vf_set(shrink[h])) : vf_set(0);
+        }
+        for (size_t r = a->from; r < a->to; r++) {
+            const float *row = a->values + r * a->ld_values + i;
+            vf low = vf_get(row, left), high = more ? vf_get(row + VF_N, more) : vf_set(0);
+            UNROLL
+            for (int h = 0; h < heads; h++) {
+                s[h][0] = vf_fma(vf_set(weight[h][r]), low, s[h][0]);
+                s[h][1] = vf_fma(vf_set(weight[h][r]), high, s[h][1]);
+            }
+        }
+        UNROLL
+        for (int h = 0; h < heads; h++) {
+            float *out = a->out + (first + (size_t)h) * a->size + i;
+            vf_put(out, s[h][0], left);
+            if (more)
+                vf_put(out + VF_N, s[h][1], more);
+        }
+    }
+}
+
+VEC void some_heads(const hn_attend_page *a, size_t first, int heads)
+{
+    float weight[HEADS][ROWS], shrink[HEADS];
+    scores(a, first, heads, weight);
+    for (int h = 0; h < heads; h++)
+        shrink[h] = weigh(a, first + (size_t)h, weight[h]);
+    mix(a, first, heads, weight, shrink);
+}
+
+void K(attend_page)(const hn_attend_page *a)
+{
+    size_t h = 0;
+    for (; h + HEADS <= a->heads; h += HEADS)
+        some_heads(a, h, HEADS);
+    for (; h < a->heads; h++)
+        some_heads(a, h, 1);
 }

@@ -7,7 +7,7 @@
 
 /* HN_NARROW, defined before this header: blocks of 32 bytes make eight sums, wider vectors would be
  * half empty. */
-#if defined HN_ISA_avx512 && !defined HN_NARROW
+#if (defined HN_ISA_avx512 || defined HN_ISA_amx) && !defined HN_NARROW
 #include "kernels/simd/vec_avx512.h"
 #elif defined HN_ISA_avx2 || defined HN_ISA_avx512
 #include "kernels/simd/vec_avx2.h"

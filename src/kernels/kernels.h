@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "kernels/act.h"
+#include "kernels/fixed.h"
 #include "kernels/qdot.h"
+#include "kernels/qpack.h"
 
 /* C[m,n] = act(A[m,k] * B[k,n] + bias + add).  B is packed by pack_b_f32.  C may not overlap A or B;
  * `add` may be C itself with the same row stride.  The bits of an element do not depend on how rows
@@ -35,6 +37,28 @@ typedef struct hn_gemm_f32 {
     const float *add; size_t ld_add;    /* a second summand [m,n], or NULL */
     hn_act act;
 } hn_gemm_f32;
+
+/* What turns the exact sum of column j into a byte again: bias, rescaling by the rule (kernels/fixed.h), zero
+ * point, range.  Arrays have room for a multiple of HN_REQUANT_COLS. */
+#define HN_REQUANT_COLS 64
+typedef struct hn_requant {
+    hn_rounding rule;                   /* not SINGLE */
+    const int32_t *bias;
+    const int32_t *fraction, *left, *right;    /* AWAY, UP: 2^31 of the factor, bits to shift before and after */
+    const double *real;                 /* EVEN: the factor */
+    int32_t zero, low, high;            /* the result's; of 8 bits */
+} hn_requant;
+
+/* C[m,n] = requant(A[m,k] * B[k,n] + row[m]): bytes, unsigned in A, signed in B, which is packed by pack_q8.
+ * Sums are exact modulo 2^32.  C may not overlap A. */
+typedef struct hn_gemm_q8 {
+    size_t m, n, k;
+    const uint8_t *a; size_t lda;       /* four bytes are read at a time: lda and the last row have k rounded up to 4 */
+    const int8_t *b;
+    uint8_t *c; size_t ldc;
+    const int32_t *row;                 /* added to every sum of a row, or NULL */
+    const hn_requant *q;
+} hn_gemm_q8;
 
 /* One output row of a window over channels-last images.  rows[i] is the start of input row i of the
  * window (column 0), or NULL where that row is padding. */
@@ -60,8 +84,20 @@ typedef struct hn_winograd_out {
     hn_act act;
 } hn_winograd_out;
 
+/* Heads of one token over rows [from, to) of a page.  top, sum and out carry on from page to page: -inf, 0 and
+ * zeros before the first; out / sum is the result. */
+enum { HN_ATTEND_ROWS = 32 };
+typedef struct hn_attend_page {
+    const float *keys;                  /* [size, 32] by key_tile */
+    const float *values; size_t ld_values;
+    size_t size, from, to;              /* from < to */
+    size_t heads; const float *q; float *out;      /* [heads, size] */
+    float *top, *sum;                   /* [heads] */
+    float scale, cap;                   /* cap 0: none */
+} hn_attend_page;
+
 typedef struct hn_kernels {
-    const char *isa;                    /* "scalar", "avx2", "avx512", "neon" */
+    const char *isa;                    /* "scalar", "avx2", "avx512", "amx", "neon" */
 #define KERNEL(type, name, args) type (*name) args;
 #include "kernels/kernels.def"
 #undef KERNEL

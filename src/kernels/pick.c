@@ -8,6 +8,10 @@
 #if defined __x86_64__ || defined __i386__
 #include <cpuid.h>
 #endif
+#if defined __x86_64__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define X(isa) extern const hn_kernels hn_kernel_table_##isa;
 HN_ISAS(X)
@@ -20,6 +24,16 @@ const hn_kernels *const hn_kernel_tables[] = {
     NULL
 };
 
+#if defined __x86_64__
+/* Tile registers are there when the processor has them and the system grants their eight kilobytes of state to
+ * this process: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), which may be asked again. */
+static bool has_tiles(void)
+{
+    unsigned a, b, c, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 3) == 3 && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+#endif
+
 bool hn_kernels_runs(const hn_kernels *k)
 {
 #if defined __x86_64__ || defined __i386__
@@ -31,8 +45,12 @@ bool hn_kernels_runs(const hn_kernels *k)
                __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
     }
     /* The builtin also asks whether the system saves the wide registers (XCR0). */
-    if (strcmp(k->isa, "avx512") == 0) {
+    if (strcmp(k->isa, "avx512") == 0 || strcmp(k->isa, "amx") == 0) {
         __builtin_cpu_init();
+#if defined __x86_64__
+        if (strcmp(k->isa, "amx") == 0 && !has_tiles())
+            return false;
+#endif
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi2");

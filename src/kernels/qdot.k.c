@@ -353,13 +353,33 @@ VEC void integer(const hn_qdot *d, head_fn *read_head, part_fn *read_part, int p
 
 /* ---- Types without an integer form: decode a piece of the row, multiply floats ------------------- */
 
-enum { PIECE = 256, FLOAT_COLS = 8 };
+enum { PIECE = 256, FLOAT_COLS = 4, LANES = 32, VECS = LANES / VF_N };
 
-VEC vf dot_add(vf sum, const float *w, const float *x, size_t n)
+/* A column's product so far: 32 running sums on every instruction set, so that all give the same bits, and what
+ * lies behind the last 32 elements one by one. */
+typedef struct float_sum { vf lane[VECS]; float rest; } float_sum;
+
+VEC void dot_add(float_sum *s, const float *w, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i += VF_N)
-        sum = vf_fma(vf_get(w + i, n - i), vf_get(x + i, n - i), sum);
-    return sum;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int v = 0; v < VECS; v++)
+            s->lane[v] = vf_fma(vf_load(w + i + v * VF_N), vf_load(x + i + v * VF_N), s->lane[v]);
+    for (; i < n; i++)
+        s->rest += w[i] * x[i];
+}
+
+VEC float float_total(const float_sum *s)
+{
+    float sum[LANES];
+    for (int v = 0; v < VECS; v++)
+        vf_store(sum + v * VF_N, s->lane[v]);
+    for (int j = 0; j < 8; j++)
+        sum[j] = (sum[j] + sum[j + 16]) + (sum[j + 8] + sum[j + 24]);
+    for (int half = 4; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            sum[j] += sum[j + half];
+    return sum[0] + s->rest;
 }
 
 /* n elements from element `at` of a row, as floats: in place where they are floats already. */
@@ -384,17 +404,20 @@ static void floats(const hn_qdot *d)
         for (size_t r = 0; r < d->rows; r++) {
             const uint8_t *w = (const uint8_t *)d->w + r * d->row_size;
             size_t cols = d->cols - c0 < FLOAT_COLS ? d->cols - c0 : FLOAT_COLS;
-            vf sum[FLOAT_COLS];
-            for (size_t c = 0; c < cols; c++)
-                sum[c] = vf_set(0);
+            float_sum sum[FLOAT_COLS];
+            for (size_t c = 0; c < cols; c++) {
+                for (int v = 0; v < VECS; v++)
+                    sum[c].lane[v] = vf_set(0);
+                sum[c].rest = 0;
+            }
             for (size_t at = 0; at < d->k; at += PIECE) {
                 size_t n = d->k - at < PIECE ? d->k - at : PIECE;
                 const float *x = d->x + c0 * d->ld_x + at, *p = piece(d->type, w, at, n, room);
                 for (size_t c = 0; c < cols; c++)
-                    sum[c] = dot_add(sum[c], p, x + c * d->ld_x, n);
+                    dot_add(&sum[c], p, x + c * d->ld_x, n);
             }
             for (size_t c = 0; c < cols; c++)
-                d->out[(c0 + c) * d->ld_out + r] = vf_sum(sum[c]);
+                d->out[(c0 + c) * d->ld_out + r] = float_total(&sum[c]);
         }
 }
 

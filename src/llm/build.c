@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "llm/build.h"
+#include "llm/build_impl.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ const hn_arch *const hn_archs[] = {
     NULL
 };
 
-#define TRY(call) do { if (!b->error) b->error = (call); if (b->error) return NULL; } while (0)
+#define TRY HN_BUILD_TRY
 
 /* ---- Keys and tensors ------------------------------------------------------------------------------ */
 
@@ -36,6 +36,20 @@ uint32_t hn_key_u32(hn_build *b, const char *name, uint32_t missing)
     if (!b->error)
         b->error = hn_gguf_u32(b->cx, b->file, key(b, name, full), &missing, &v);
     return v;
+}
+
+uint32_t hn_key_u32_at(hn_build *b, const char *name, int layer, uint32_t missing)
+{
+    char full[192];
+    const hn_gguf_value *v = b->error ? NULL : hn_gguf_value_find(b->file, key(b, name, full));
+    const int64_t *list = NULL;
+    size_t count = 0;
+    if (!v || v->kind != HN_GGUF_ARRAY)
+        return hn_key_u32(b, name, missing);
+    b->error = hn_gguf_i64s(b->cx, b->file, full, true, b->g->arena, &list, &count);
+    if (!b->error && ((size_t)layer >= count || list[layer] < 0 || list[layer] > UINT32_MAX))
+        b->error = hn_fail(b->cx, HN_EFORMAT, "%s: no number for layer %d among its %zu", full, layer, count);
+    return b->error ? missing : (uint32_t)list[layer];
 }
 
 float hn_key_f32(hn_build *b, const char *name, float missing)
@@ -72,7 +86,7 @@ bool hn_has(hn_build *b, const char *name, int layer)
 }
 
 /* NULL, with the error set, when the file lacks it. */
-static const hn_gguf_tensor *take(hn_build *b, const char *name, int layer)
+const hn_gguf_tensor *hn_build_take(hn_build *b, const char *name, int layer)
 {
     char full[192];
     const hn_gguf_tensor *t = hn_gguf_tensor_find(b->file, tensor_name(name, layer, full));
@@ -92,12 +106,12 @@ void hn_lm_refuse(hn_build *b, const char *what)
         b->error = hn_fail(b->cx, HN_EUNSUP, "unsupported: %s in %s models", what, b->arch);
 }
 
-void hn_lm_skip(hn_build *b, const char *name, int layer) { take(b, name, layer); }
+void hn_lm_skip(hn_build *b, const char *name, int layer) { hn_build_take(b, name, layer); }
 
 /* Norm weights, biases, factors: one row of plain floats. */
-static hn_value *vector(hn_build *b, const char *name, int layer, size_t count)
+hn_value *hn_build_vector(hn_build *b, const char *name, int layer, size_t count)
 {
-    const hn_gguf_tensor *t = take(b, name, layer);
+    const hn_gguf_tensor *t = hn_build_take(b, name, layer);
     hn_value *v = NULL;
     if (!t)
         return NULL;
@@ -106,15 +120,22 @@ static hn_value *vector(hn_build *b, const char *name, int layer, size_t count)
                     hn_shape_count(&t->shape)));
     if (t->type != HN_QT_F32 && t->type != HN_QT_F16 && t->type != HN_QT_BF16)
         TRY(hn_fail(b->cx, HN_EUNSUP, "unsupported: tensor '%s' of type %s", t->name, hn_qtype_get(t->type)->name));
-    hn_shape s = { 1, { (int64_t)count } };
-    TRY(hn_graph_new_const(b->cx, b->g, t->name, HN_F32, &s, &v));
-    hn_q_decode(t->type, t->data, v->t.data, count);
+    v = hn_build_floats(b, t->name, &(hn_shape){ 1, { (int64_t)count } });
+    if (v)
+        hn_q_decode(t->type, t->data, v->t.data, count);
+    return v;
+}
+
+hn_value *hn_build_floats(hn_build *b, const char *name, const hn_shape *s)
+{
+    hn_value *v = NULL;
+    TRY(hn_graph_new_const(b->cx, b->g, name, HN_F32, s, &v));
     return v;
 }
 
 /* ---- Nodes -------------------------------------------------------------------------------------------- */
 
-static hn_attr *attrs(hn_build *b, size_t count)
+hn_attr *hn_build_attrs(hn_build *b, size_t count)
 {
     hn_attr *a = HN_NEW(b->g->arena, hn_attr, count ? count : 1);
     if (!a)
@@ -122,10 +143,7 @@ static hn_attr *attrs(hn_build *b, size_t count)
     return a;
 }
 
-static hn_attr whole(const char *name, int64_t v) { return (hn_attr){ .name = name, .kind = HN_ATTR_INT, .i = v }; }
-static hn_attr real(const char *name, float v) { return (hn_attr){ .name = name, .kind = HN_ATTR_FLOAT, .f = v }; }
-
-static hn_value *node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins, const hn_attr *attr, int count)
+hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins, const hn_attr *attr, int count)
 {
     hn_value *out = NULL;
     for (int i = 0; i < ins; i++)
@@ -136,45 +154,53 @@ static hn_value *node(hn_build *b, const char *domain, const char *op, hn_value 
     return out;
 }
 
-/* A block-quantised matrix as rows of bytes, right in the mapped file. */
-static hn_value *matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows, hn_attr **attr)
+hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows)
 {
     hn_value *w = NULL;
-    if (t->shape.rank != 2)
+    if (t->shape.rank < 1 || t->shape.rank > 3)
         TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected a matrix", t->name));
-    size_t row = hn_q_bytes(t->type, (size_t)t->shape.dim[1]), all = (size_t)t->shape.dim[0];
+    int last = t->shape.rank - 1;
+    size_t row = hn_q_bytes(t->type, (size_t)t->shape.dim[last]), all = hn_shape_product(&t->shape, 0, last);
     if (rows == 0)
         rows = all;
     if (from > all || rows > all - from)
         TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected at least %zu rows, found %zu", t->name, from + rows, all));
     hn_tensor view = { HN_U8, { 2, { (int64_t)rows, (int64_t)row } }, (char *)(uintptr_t)t->data + from * row };
     TRY(hn_graph_add_const(b->cx, b->g, t->name, &view, &w));
-    *attr = attrs(b, 3);
-    if (!*attr)
-        return NULL;
-    (*attr)[0] = whole("qtype", hn_qtype_get(t->type)->number);
-    (*attr)[1] = whole("k", t->shape.dim[1]);
     return w;
+}
+
+/* How a node multiplies with such a matrix; `scale` is Embedding's. */
+static hn_attr *weight_attrs(hn_build *b, const hn_gguf_tensor *t, float scale)
+{
+    hn_attr *attr = hn_build_attrs(b, 3);
+    if (!attr)
+        return NULL;
+    attr[0] = hn_attr_whole("qtype", hn_qtype_get(t->type)->number);
+    attr[1] = hn_attr_whole("k", t->shape.dim[t->shape.rank - 1]);
+    attr[2] = hn_attr_real("scale", scale);
+    return attr;
 }
 
 hn_value *hn_lm_linear_part(hn_build *b, hn_value *x, const char *name, int layer, size_t from, size_t rows)
 {
     char weight[160], bias_name[160];
-    hn_attr *attr = NULL;
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias_name, sizeof bias_name, "%s.bias", name);
-    const hn_gguf_tensor *t = take(b, weight, layer);
-    hn_value *w = t ? matrix(b, t, from, rows, &attr) : NULL, *bias = NULL;
-    if (!w)
+    const hn_gguf_tensor *t = hn_build_take(b, weight, layer);
+    hn_value *w = t ? hn_build_matrix(b, t, from, rows) : NULL, *bias = NULL;
+    hn_attr *attr = w ? weight_attrs(b, t, 1) : NULL;
+    if (!attr)
         return NULL;
     if (hn_has(b, bias_name, layer)) {
-        hn_value *all = vector(b, bias_name, layer, (size_t)t->shape.dim[0]);
+        hn_value *all = hn_build_vector(b, bias_name, layer, hn_shape_product(&t->shape, 0, t->shape.rank - 1));
         if (!all)
             return NULL;
         hn_tensor part = { HN_F32, { 1, { w->t.shape.dim[0] } }, (float *)all->t.data + from };
         TRY(hn_graph_add_const(b->cx, b->g, bias_name, &part, &bias));
     }
-    return node(b, "hone", "Linear", (hn_value *[]){ x, w, bias }, bias ? 3 : 2, attr, 2);
+    hn_value *y = hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w, bias }, bias ? 3 : 2, attr, 2);
+    return hn_lora_add(b, y, x, t->name, from, rows);
 }
 
 hn_value *hn_lm_linear(hn_build *b, hn_value *x, const char *name, int layer)
@@ -184,36 +210,40 @@ hn_value *hn_lm_linear(hn_build *b, hn_value *x, const char *name, int layer)
 
 hn_value *hn_lm_embed(hn_build *b, float scale)
 {
-    hn_attr *attr = NULL;
-    const hn_gguf_tensor *t = take(b, "token_embd.weight", -1);
-    hn_value *w = t ? matrix(b, t, 0, 0, &attr) : NULL;
-    if (!w)
+    const hn_gguf_tensor *t = hn_build_take(b, "token_embd.weight", -1);
+    hn_value *w = t ? hn_build_matrix(b, t, 0, 0) : NULL;
+    hn_attr *attr = w ? weight_attrs(b, t, scale) : NULL;
+    if (!attr)
         return NULL;
-    attr[2] = real("scale", scale);
-    return node(b, "hone", "Embedding", (hn_value *[]){ b->ids, w }, 2, attr, 3);
+    return hn_build_node(b, "hone", "Embedding", (hn_value *[]){ b->ids, w }, 2, attr, 3);
 }
 
 static hn_value *rms(hn_build *b, hn_value *x, hn_value *weight)
 {
-    hn_attr *attr = attrs(b, 1);
+    hn_attr *attr = hn_build_attrs(b, 1);
     if (!attr || !weight)
         return NULL;
-    attr[0] = real("epsilon", b->s.eps);
-    return node(b, NULL, "RMSNormalization", (hn_value *[]){ x, weight }, 2, attr, 1);
+    attr[0] = hn_attr_real("epsilon", b->s.eps);
+    return hn_build_node(b, NULL, "RMSNormalization", (hn_value *[]){ x, weight }, 2, attr, 1);
+}
+
+hn_value *hn_lm_rms_row(hn_build *b, hn_value *x, const char *name, int layer, size_t width)
+{
+    char full[192];
+    snprintf(full, sizeof full, "%s.weight", name);
+    return rms(b, x, hn_build_vector(b, full, layer, width));
 }
 
 hn_value *hn_lm_rms(hn_build *b, hn_value *x, const char *name, int layer)
 {
-    char full[192];
-    snprintf(full, sizeof full, "%s.weight", name);
-    return rms(b, x, vector(b, full, layer, b->s.width));
+    return hn_lm_rms_row(b, x, name, layer, b->s.width);
 }
 
-static hn_value *reshape(hn_build *b, hn_value *x, const int64_t *dim, size_t rank)
+hn_value *hn_build_reshape(hn_build *b, hn_value *x, const int64_t *dim, size_t rank)
 {
     hn_value *shape = NULL;
     TRY(hn_graph_new_const_i64(b->cx, b->g, NULL, dim, rank, &shape));
-    return node(b, NULL, "Reshape", (hn_value *[]){ x, shape }, 2, NULL, 0);
+    return hn_build_node(b, NULL, "Reshape", (hn_value *[]){ x, shape }, 2, NULL, 0);
 }
 
 hn_value *hn_lm_rms_heads(hn_build *b, hn_value *x, const char *name, int layer, uint32_t heads)
@@ -221,56 +251,58 @@ hn_value *hn_lm_rms_heads(hn_build *b, hn_value *x, const char *name, int layer,
     char full[192];
     int64_t apart[] = { -1, heads, b->s.head_size }, together[] = { -1, (int64_t)heads * b->s.head_size };
     snprintf(full, sizeof full, "%s.weight", name);
-    x = rms(b, reshape(b, x, apart, 3), vector(b, full, layer, b->s.head_size));
-    return reshape(b, x, together, 2);
+    x = rms(b, hn_build_reshape(b, x, apart, 3), hn_build_vector(b, full, layer, b->s.head_size));
+    return hn_build_reshape(b, x, together, 2);
 }
 
 hn_value *hn_lm_rope(hn_build *b, hn_value *x, uint32_t heads, hn_value *freq, float magnitude)
 {
-    hn_attr *attr = attrs(b, 3);
+    hn_attr *attr = hn_build_attrs(b, 3);
     if (!attr)
         return NULL;
-    attr[0] = whole("heads", heads);
-    attr[1] = whole("interleaved", b->rope_neighbours);
-    attr[2] = real("magnitude", magnitude);
-    return node(b, "hone", "Rope", (hn_value *[]){ x, b->pos, freq }, 3, attr, 3);
+    attr[0] = hn_attr_whole("heads", heads);
+    attr[1] = hn_attr_whole("interleaved", b->rope_neighbours);
+    attr[2] = hn_attr_real("magnitude", magnitude);
+    return hn_build_node(b, "hone", "Rope", (hn_value *[]){ x, b->pos, freq }, 3, attr, 3);
 }
 
 hn_value *hn_lm_add(hn_build *b, hn_value *x, hn_value *y)
 {
-    return node(b, NULL, "Add", (hn_value *[]){ x, y }, 2, NULL, 0);
+    return hn_build_node(b, NULL, "Add", (hn_value *[]){ x, y }, 2, NULL, 0);
 }
 
 hn_value *hn_lm_glu(hn_build *b, hn_value *gate, hn_value *up, hn_act_kind act)
 {
-    hn_attr *attr = attrs(b, 1);
+    hn_attr *attr = hn_build_attrs(b, 1);
     if (!attr)
         return NULL;
-    attr[0] = whole("act", act);
-    return node(b, "hone", "Glu", (hn_value *[]){ gate, up }, 2, attr, 1);
+    attr[0] = hn_attr_whole("act", act);
+    return hn_build_node(b, "hone", "Glu", (hn_value *[]){ gate, up }, 2, attr, 1);
 }
 
 hn_value *hn_lm_cap(hn_build *b, hn_value *x, float cap)
 {
-    hn_attr *attr = cap > 0 ? attrs(b, 1) : NULL;
+    hn_attr *attr = cap > 0 ? hn_build_attrs(b, 1) : NULL;
     if (!attr)
         return b->error ? NULL : x;
-    attr[0] = real("cap", cap);
-    return node(b, "hone", "SoftCap", (hn_value *[]){ x }, 1, attr, 1);
+    attr[0] = hn_attr_real("cap", cap);
+    return hn_build_node(b, "hone", "SoftCap", (hn_value *[]){ x }, 1, attr, 1);
 }
 
 hn_value *hn_lm_attend(hn_build *b, const hn_attend *a)
 {
-    hn_attr *attr = attrs(b, 6);
+    if (b->s.encoder)
+        return hn_lm_attend_all(b, a);
+    hn_attr *attr = hn_build_attrs(b, 6);
     if (!attr)
         return NULL;
-    attr[0] = whole("layer", a->layer);
-    attr[1] = whole("heads", b->s.heads);
-    attr[2] = whole("kv_heads", b->s.kv_heads);
-    attr[3] = real("scale", a->scale);
-    attr[4] = real("softcap", a->cap);
-    attr[5] = whole("window", a->window);
-    return node(b, "hone", "PagedAttention", (hn_value *[]){ a->q, a->k, a->v, b->pos }, 4, attr, 6);
+    attr[0] = hn_attr_whole("layer", a->layer);
+    attr[1] = hn_attr_whole("heads", b->s.heads);
+    attr[2] = hn_attr_whole("kv_heads", b->s.kv_heads);
+    attr[3] = hn_attr_real("scale", a->scale);
+    attr[4] = hn_attr_real("softcap", a->cap);
+    attr[5] = hn_attr_whole("window", a->window);
+    return hn_build_node(b, "hone", "PagedAttention", (hn_value *[]){ a->q, a->k, a->v, b->pos, a->sinks }, a->sinks ? 5 : 4, attr, 6);
 }
 
 void hn_lm_qkv(hn_build *b, hn_value *x, int layer, hn_value **q, hn_value **k, hn_value **v)
@@ -357,7 +389,7 @@ void hn_lm_frequencies(hn_build *b, const char *factors)
         for (uint32_t i = 0; i < turned / 2; i++)
             f[i] /= factor;
     if (factors || hn_has(b, "rope_freqs.weight", -1)) {
-        hn_value *by = vector(b, factors ? factors : "rope_freqs.weight", -1, turned / 2);
+        hn_value *by = hn_build_vector(b, factors ? factors : "rope_freqs.weight", -1, turned / 2);
         for (uint32_t i = 0; by && i < turned / 2; i++)
             f[i] /= ((const float *)by->t.data)[i];
     }
@@ -367,14 +399,14 @@ void hn_lm_frequencies(hn_build *b, const char *factors)
 
 void hn_lm_finish(hn_build *b, hn_value *x, const char *norm, float cap)
 {
-    hn_attr *axis = attrs(b, 1);
+    hn_attr *axis = hn_build_attrs(b, 1);
     if (!axis)
         return;
-    axis[0] = whole("axis", 0);
-    x = node(b, NULL, "Gather", (hn_value *[]){ x, b->rows }, 2, axis, 1);
-    x = hn_lm_rms(b, x, norm, -1);
+    axis[0] = hn_attr_whole("axis", 0);
+    x = hn_build_node(b, NULL, "Gather", (hn_value *[]){ x, b->rows }, 2, axis, 1);
+    x = hn_lm_norm(b, x, norm, -1);
     x = hn_lm_linear(b, x, hn_has(b, "output.weight", -1) ? "output" : "token_embd", -1);
-    x = hn_lm_cap(b, x, cap);
+    x = hn_lm_cap(b, hn_lm_scale(b, x, b->logit_scale), cap);
     if (!b->error)
         b->error = hn_graph_add_output(b->cx, b->g, x);
 }
@@ -389,6 +421,17 @@ static hn_err add_input(hn_build *b, const char *name, hn_dtype type, const char
     return hn_graph_add_input(b->cx, b->g, *out);
 }
 
+/* One number, or one for each layer, of which the cache has to hold the largest. */
+static uint32_t most_kv_heads(hn_build *b, uint32_t missing)
+{
+    uint32_t most = 0;
+    for (uint32_t l = 0; l < b->s.layers && l < 4096; l++) {
+        uint32_t n = hn_key_u32_at(b, "attention.head_count_kv", (int)l, missing);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 static hn_err read_shape(hn_build *b)
 {
     hn_lm_shape *s = &b->s;
@@ -397,12 +440,13 @@ static hn_err read_shape(hn_build *b)
     s->width = hn_key_u32(b, "embedding_length", 0);
     s->ffn = hn_key_u32(b, "feed_forward_length", 0);
     s->heads = hn_key_u32(b, "attention.head_count", 0);
-    s->kv_heads = hn_key_u32(b, "attention.head_count_kv", s->heads);
+    s->kv_heads = most_kv_heads(b, s->heads);
     s->head_size = hn_key_u32(b, "attention.key_length", s->heads ? s->width / s->heads : 0);
     s->context = hn_key_u32(b, "context_length", 2048);
-    s->eps = hn_key_f32(b, "attention.layer_norm_rms_epsilon", 1e-5f);
+    s->eps = hn_key_f32(b, "attention.layer_norm_rms_epsilon", hn_key_f32(b, "attention.layer_norm_epsilon", 1e-5f));
     HN_TRY(b->error);
-    if (!s->layers || s->layers > 4096 || !s->width || !s->heads || !s->kv_heads || !s->head_size || s->heads % s->kv_heads)
+    bool attends = s->heads && s->kv_heads && s->head_size && s->heads % s->kv_heads == 0;
+    if (!s->layers || s->layers > 4096 || !s->width || (!attends && s->heads))
         return hn_fail(b->cx, HN_EFORMAT, "%s: %u layers, width %u, %u heads, %u key heads make no model", b->arch, s->layers,
                        s->width, s->heads, s->kv_heads);
     if (!embd || embd->shape.rank != 2 || embd->shape.dim[1] != s->width)
@@ -444,16 +488,28 @@ static hn_err find_arch(hn_ctx *cx, const hn_gguf *file, const hn_arch **out)
     return e;
 }
 
-hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, hn_graph **graph, hn_lm_shape *shape)
+/* An adapter for a matrix that is used otherwise than by hn_lm_linear would be left out unseen. */
+static hn_err check_adapters(hn_build *b)
+{
+    size_t pairs = 0;
+    for (size_t i = 0; i < b->lora_count; i++)
+        pairs += b->lora[i].lora->file->tensor_count / 2;
+    return b->lora_pairs < pairs ? hn_fail(b->cx, HN_EUNSUP, "unsupported: an adapter for %zu of the matrices of %s models", pairs - b->lora_pairs,
+                                           b->arch) : HN_OK;
+}
+
+hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count, hn_graph **graph,
+                   hn_lm_shape *shape)
 {
     const hn_arch *arch = NULL;
     HN_TRY(find_arch(cx, file, &arch));
-    hn_build b = { .cx = cx, .file = file, .arch = arch->name, .rope_magnitude = 1 };
-    HN_TRY(read_shape(&b));
-    b.tokens_max = tokens_max ? tokens_max : b.s.context;
+    hn_build b = { .cx = cx, .file = file, .arch = arch->name, .rope_magnitude = 1, .logit_scale = 1,
+                   .lora = lora, .lora_count = lora_count };
     HN_TRY(hn_graph_new(cx, &b.g));
+    b.error = read_shape(&b);
+    b.tokens_max = tokens_max ? tokens_max : b.s.context;
     b.tensor_used = hn_calloc(cx, file->tensor_count + 1, sizeof *b.tensor_used);
-    if (!b.tensor_used)
+    if (!b.tensor_used && !b.error)
         b.error = hn_nomem(cx, "a model's graph");
     if (!b.error)
         b.error = add_input(&b, "ids", HN_I32, "T", &b.ids);
@@ -465,6 +521,8 @@ hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, hn_graph 
         arch->build(&b);
     if (!b.error)
         b.error = check_leftovers(&b);
+    if (!b.error)
+        b.error = check_adapters(&b);
     if (!b.error)
         b.error = hn_graph_infer(cx, b.g);
     if (!b.error)

@@ -59,6 +59,13 @@ hn_err hn_tok_decode(hn_ctx *cx, const hn_tok *t, hn_ids ids, bool special, hn_b
     return hn_buf_ok(out, "decoded text");
 }
 
+void hn_tok_bytes(const hn_tok *t, int32_t id, hn_buf *out)
+{
+    bool begun = true;
+    if (id >= 0 && (uint32_t)id < t->count)
+        add_piece(t, id, false, &begun, out);
+}
+
 /* ---- Streaming ----------------------------------------------------------------------------- */
 
 /* Moves whole characters from the held bytes and s to `out`; holds what may still become one. */

@@ -18,6 +18,8 @@ hn_err hn_jfail(hn_jrun *r, hn_err code, const char *format, ...)
 
 hn_err hn_jnomem(hn_jrun *r)
 {
+    if (!r->a || !hn_arena_over(r->a))
+        return hn_nomem(r->cx, "a chat");
     return hn_jfail(r, HN_ELIMIT, "rendering needs more memory than allowed");
 }
 

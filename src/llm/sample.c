@@ -44,6 +44,7 @@ struct hn_sampler {
     float *logits;                  /* a copy, changed by bias and penalties */
     float *loss;                    /* DRY's, by token; all zero between calls */
     hn_logprob *top;
+    const uint32_t *mask; size_t mask_words;     /* borrowed; NULL: no mask */
 };
 
 /* ---- Generator ----------------------------------------------------------------------------- */
@@ -558,13 +559,31 @@ static void report_top(hn_sampler *s, const float *logits, float total, hn_sampl
         s->top[i] = (hn_logprob){ s->c[i].id, s->c[i].logit - total };
 }
 
-/* Bias, penalties and DRY on a copy; the logits themselves when there are none. */
+void hn_sampler_allow(hn_sampler *s, const uint32_t *mask, size_t words)
+{
+    s->mask = mask;
+    s->mask_words = words;
+}
+
+static void forbid(hn_sampler *s, float *logits)
+{
+    for (size_t i = 0, word; i < s->vocab; i += 32) {
+        word = i / 32 < s->mask_words ? s->mask[i / 32] : 0;
+        for (size_t k = i; word != UINT32_MAX && k < hn_min(i + 32, s->vocab); k++)
+            if (!(word >> (k - i) & 1))
+                logits[k] = -INFINITY;
+    }
+}
+
+/* Mask, bias, penalties and DRY on a copy; the logits themselves when there are none. */
 static const float *adjust(hn_sampler *s, const float *logits)
 {
     const hn_sample_opts *o = &s->o;
-    if (!o->bias_count && !o->penalty_window && o->dry_multiplier == 0)
+    if (!o->bias_count && !o->penalty_window && o->dry_multiplier == 0 && !s->mask)
         return logits;
     memcpy(s->logits, logits, s->vocab * sizeof *logits);
+    if (s->mask)
+        forbid(s, s->logits);
     for (size_t i = 0; i < o->bias_count; i++)
         if (in_vocab(s, o->bias[i].id))
             s->logits[o->bias[i].id] += o->bias[i].add;
@@ -618,7 +637,7 @@ hn_err hn_sampler_pick(hn_ctx *cx, hn_sampler *s, const float *logits, hn_sample
     if (adjusted != logits)
         max = largest(adjusted, s->vocab);
     if (isinf(max))
-        return hn_fail(cx, HN_EFORMAT, "sampling: biases leave no token to choose");
+        return hn_fail(cx, HN_EFORMAT, "sampling: biases and grammar leave no token to choose");
     r.id = s->c[choose(s, adjusted, max)].id;
     if (report)
         r.logprob = logits[r.id] - total;

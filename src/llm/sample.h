@@ -67,6 +67,10 @@ void hn_sampler_free(hn_sampler *s);                   /* NULL is fine */
 void hn_sampler_accept(hn_sampler *s, int32_t id);
 void hn_sampler_reset(hn_sampler *s);                  /* as new: seed, history, mirostat */
 
+/* Only tokens whose bit is set may be picked (bit id % 32 of word id / 32); tokens past `words` words may not.
+ * Borrowed until changed; NULL: all may. */
+void hn_sampler_allow(hn_sampler *s, const uint32_t *mask, size_t words);
+
 /* Picks; does not accept.  NaN counts as -INFINITY.  HN_EFORMAT when nothing may be picked. */
 hn_err hn_sampler_pick(hn_ctx *cx, hn_sampler *s, const float *logits, hn_sampled *out);
 

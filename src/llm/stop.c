@@ -76,7 +76,8 @@ hn_err hn_stop_add(hn_ctx *cx, hn_stop *s, hn_text text, hn_buf *out, int *which
     bool partial = false;
     size_t i = 0;
     hn_buf_add(&s->held, text.ptr, text.len);
-    HN_TRY(hn_buf_ok(&s->held, "text before a stop string"));
+    if (s->held.failed)
+        return hn_nomem(cx, "text before a stop string");
     while (i < s->held.len) {
         found = match(s, s->held.data + i, s->held.len - i, &partial);
         if (found >= 0 || partial)
@@ -84,14 +85,14 @@ hn_err hn_stop_add(hn_ctx *cx, hn_stop *s, hn_text text, hn_buf *out, int *which
         i++;
     }
     hn_buf_add(out, s->held.data, i);
-    HN_TRY(hn_buf_ok(out, "text before a stop string"));
+    if (out->failed)
+        return hn_nomem(cx, "text before a stop string");
     if (i)
         memmove(s->held.data, s->held.data + i, s->held.len - i);
     s->held.len -= i;
     if (found >= 0)
         s->held.len = 0;
     *which = found;
-    (void)cx;
     return HN_OK;
 }
 
@@ -104,4 +105,5 @@ void hn_stop_end(hn_stop *s, hn_buf *out)
         i++;
     hn_buf_add(out, s->held.data, i);
     s->held.len = 0;
+    s->held.failed = false;
 }

@@ -86,6 +86,9 @@ hn_err hn_tok_encode(hn_ctx *cx, const hn_tok *t, hn_text text, const hn_tok_opt
  * Ids outside the vocabulary are refused. */
 hn_err hn_tok_decode(hn_ctx *cx, const hn_tok *t, hn_ids ids, bool special, hn_buf *out);
 
+/* The bytes one token adds behind others: a space mark is a space.  Nothing for control tokens. */
+void hn_tok_bytes(const hn_tok *t, int32_t id, hn_buf *out);
+
 size_t hn_tok_count(const hn_tok *t);
 enum hn_tok_kind hn_tok_kind(const hn_tok *t);
 int32_t hn_tok_bos(const hn_tok *t);

@@ -57,6 +57,21 @@ bool hn_pre_find(const char *name, unsigned *flags)
     return n != NULL;
 }
 
+const char *hn_pre_name_of(const char *const *expression, size_t count)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *const *pass = rules[names[i].rule].pass;
+        size_t n = 0;
+        while (n < count && pass[n] && strcmp(pass[n], expression[n]) == 0)
+            n++;
+        if (count > 0 && n == count && !pass[n])
+            return names[i].name;
+    }
+    return NULL;
+}
+
+const char *hn_pre_gpt2(void) { return rules[RULE_gpt2].pass[0]; }
+
 static void *take(size_t bytes, void *cx) { return hn_alloc(cx, bytes); }
 static void give(void *p, void *cx) { hn_free(cx, p); }
 

@@ -20,6 +20,10 @@ enum {
 /* What a name stands for, or false when nobody knows it. */
 bool hn_pre_find(const char *name, unsigned *flags);
 
+/* The name whose rule is just these expressions in this order, or NULL.  For files that state them. */
+const char *hn_pre_name_of(const char *const *expression, size_t count);
+const char *hn_pre_gpt2(void);                 /* GPT-2's expression, which files leave unsaid */
+
 hn_err hn_pre_new(hn_ctx *cx, const char *name, hn_pre **out);
 void hn_pre_free(hn_pre *p);                   /* NULL is fine */
 

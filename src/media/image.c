@@ -24,6 +24,7 @@ const hn_media hn_media_table = {
     .abi = HN_MEDIA_ABI, .pictures = hn_pictures,
     .open = hn_image_open, .open_memory = hn_image_open_memory, .save = hn_image_save,
     .free = hn_image_free, .prepare = hn_prepare_image,
+    .sound_open = hn_sound_open, .sound_close = hn_sound_close, .sound_read = hn_sound_read, .sound_save = hn_sound_save,
 };
 
 hn_err hn_image_new(hn_ctx *cx, const char *format, uint64_t w, uint64_t h, int channels,

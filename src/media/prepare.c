@@ -143,6 +143,8 @@ static void write_number(const writer *w, size_t at, int c, double value)
         ((float *)w->out->data)[at] = (float)x;
     else if (w->out->dtype == HN_U8)
         ((uint8_t *)w->out->data)[at] = (uint8_t)fmin(fmax(rint(x), 0), 255);
+    else if (w->how->wrap)
+        ((int8_t *)w->out->data)[at] = (int8_t)(uint8_t)fmin(fmax(rint(x), 0), 255);
     else
         ((int8_t *)w->out->data)[at] = (int8_t)fmin(fmax(rint(x), -128), 127);
 }

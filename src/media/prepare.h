@@ -28,6 +28,7 @@ typedef struct hn_prepare {
     uint8_t fill;                /* BOX: value of the bars, as a pixel */
     double scale;                /* 0 is 1 */
     double mean[3], std[3];      /* per channel of the result; std 0 is 1 */
+    bool wrap;                   /* I8: the bits of the byte 0 to 255 that U8 would get */
 } hn_prepare;
 
 /* Where the picture landed: a point (x, y) of the result shows (x * scale_x + x0, y * scale_y + y0)

@@ -41,6 +41,9 @@ typedef struct hn_prep {
     void *state;                          /* given back to run */
     size_t scratch_bytes;                 /* per worker, aligned to 64 */
     struct hn_packs *packs;
+    struct hn_shared_packs *shared;       /* of the model's plans together, or NULL */
+    hn_pool *pool;                        /* for packing; NULL: on this thread */
+    bool forget_sources;                  /* weights are in a mapped file: give their pages back once packed */
 } hn_prep;
 
 /* What it sees at run time. */
@@ -85,6 +88,8 @@ extern const hn_impl hn_impl_reorder;     /* plain to channels-last or back; wha
  * NULL while only measuring (hn_prep_measuring) and when out of memory. */
 void *hn_prep_pack(hn_prep *p, size_t bytes);
 bool hn_prep_measuring(const hn_prep *p);
+/* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
+void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
 
 /* Small helpers for accepts. */
 hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */

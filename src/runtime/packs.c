@@ -24,3 +24,54 @@ void hn_packs_fini(hn_ctx *cx, hn_packs *p)
     hn_free(cx, p->block);
     *p = (hn_packs){ 0 };
 }
+
+hn_err hn_shared_packs_new(hn_ctx *cx, hn_shared_packs **out)
+{
+    hn_shared_packs *s = hn_calloc(cx, 1, sizeof *s);
+    if (!s)
+        return hn_nomem(cx, "packed weights");
+    s->cx.env = cx->env;
+    pthread_mutex_init(&s->lock, NULL);
+    *out = s;
+    return HN_OK;
+}
+
+void hn_shared_packs_free(hn_shared_packs *s)
+{
+    if (!s)
+        return;
+    hn_ctx cx = s->cx;
+    for (size_t i = 0; i < s->count; i++)
+        hn_free_aligned(&cx, s->pack[i].block);
+    hn_free(&cx, s->pack);
+    pthread_mutex_destroy(&s->lock);
+    hn_free(&cx, s);
+}
+
+/* Plans meet weights in the same order each time, so the search begins where the last one ended. */
+static void *find(hn_shared_packs *s, const void *source)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        size_t at = (s->next + i) % s->count;
+        if (s->pack[at].source == source) {
+            s->next = at + 1;
+            return s->pack[at].block;
+        }
+    }
+    return NULL;
+}
+
+void *hn_shared_packs_get(hn_shared_packs *s, const void *source, size_t bytes,
+                          void (*fill)(void *arg, void *to), void *arg)
+{
+    pthread_mutex_lock(&s->lock);
+    void *b = find(s, source);
+    if (!b && hn_grow(&s->cx, &s->pack, s->count, &s->cap, sizeof *s->pack) &&
+        (b = hn_alloc_aligned(&s->cx, bytes)) != NULL) {
+        fill(arg, b);
+        s->pack[s->count++] = (struct hn_pack){ source, b };
+        s->bytes += bytes;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return b;
+}

@@ -305,7 +305,8 @@ static hn_err add_node(builder *b, const hn_node *n)
     const hn_tensor **types = HN_NEW(p->arena, const hn_tensor *, ins + outs);
     hn_value **outer = HN_NEW(p->arena, hn_value *, outers);
     hn_prep prep = { .cx = b->cx, .node = n, .k = p->k, .threads = p->threads, .in_count = n->in_count,
-                     .out_count = n->out_count, .in = types, .arena = p->arena, .packs = p->packs };
+                     .out_count = n->out_count, .in = types, .arena = p->arena, .packs = p->packs,
+                     .shared = b->o->shared, .pool = b->o->pool, .forget_sources = b->o->forget_sources };
     bool dynamic = !shapes_known(n, b);
     hn_layout from, to;
     hn_step *s;

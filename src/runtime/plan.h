@@ -20,6 +20,9 @@ typedef struct hn_plan_opts {
     bool measure;                       /* only the figures: packs nothing, cannot run */
     bool no_optimize;                   /* the graph as it is: no passes */
     bool eval_only;                     /* every node through its operator's own code */
+    struct hn_shared_packs *shared;     /* packed weights of several plans of this graph; outlives them.  NULL: own */
+    hn_pool *pool;                      /* packs weights; NULL: this thread does */
+    bool forget_sources;                /* constants lie in a mapped file: pages that were packed are given back */
 } hn_plan_opts;
 
 typedef enum hn_slot_kind { HN_SLOT_ARENA, HN_SLOT_CONST, HN_SLOT_INPUT, HN_SLOT_DYNAMIC } hn_slot_kind;

@@ -17,6 +17,14 @@
 #include "tensor/qtypes.def"
 #undef QTYPE
 
+/* Types whose codes can heed what columns are worth; the others encode as without. */
+#define HN_Q_WEIGHED(X)                                                                             \
+    X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q5_0, q5_0) X(Q5_1, q5_1) X(Q2_K, q2_k) X(Q3_K, q3_k) X(Q4_K, q4_k) \
+    X(Q5_K, q5_k) X(Q6_K, q6_k) X(IQ4_NL, iq4_nl) X(IQ4_XS, iq4_xs)
+#define X(id, fn) void hn_q_weigh_##fn(const float *src, const float *importance, uint8_t *dst, size_t blocks);
+HN_Q_WEIGHED(X)
+#undef X
+
 static inline unsigned hn_q_get16(const uint8_t *p) { return p[0] | (unsigned)p[1] << 8; }
 static inline uint32_t hn_q_get32(const uint8_t *p)
 {
@@ -52,6 +60,9 @@ static inline float hn_q_inverse(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 
 /* Index of the level nearest to x in an ascending table; the lower one on a tie is not promised. */
 extern const int8_t hn_q_iq4_levels[16];
+
+/* The points of a lattice type: two bits an element for types of eight, four for types of four; NULL for others. */
+const uint16_t *hn_q_points(hn_qtype t, size_t *count);
 
 /* The eight values of E2M1 doubled, then their negatives. */
 extern const int8_t hn_q_e2m1_levels[16];

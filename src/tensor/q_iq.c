@@ -29,11 +29,15 @@ static void encode_levels(const float *x, float id, uint8_t *codes)
                              hn_q_nearest_level(hn_q_iq4_levels, id * x[j + 16]) << 4);
 }
 
-static float search_levels(const float *x)
+/* importance: of the 32 columns, or NULL; mean: twice the mean square of the block. */
+static float search_levels(const float *x, const float *importance, float mean)
 {
     float w[32];
-    for (int i = 0; i < 32; i++)
-        w[i] = x[i] * x[i];
+    if (importance)
+        hn_q_weigh(x, importance, mean, 32, w);
+    else
+        for (int i = 0; i < 32; i++)
+            w[i] = x[i] * x[i];
     return hn_q_search_table(x, w, 32, hn_q_iq4_levels);
 }
 
@@ -43,13 +47,23 @@ void hn_q_decode_iq4_nl(const uint8_t *b, float *x, size_t blocks)
         decode_levels(b + 2, hn_q_half(b), x);
 }
 
+static void encode_iq4_nl(const float *x, const float *importance, uint8_t *b)
+{
+    float d = search_levels(x, importance, 2 * hn_q_mean_square(x, 32));
+    hn_q_put_half(b, d);
+    encode_levels(x, hn_q_inverse(d), b + 2);
+}
+
 void hn_q_encode_iq4_nl(const float *x, uint8_t *b, size_t blocks)
 {
-    for (; blocks--; b += 18, x += 32) {
-        float d = search_levels(x);
-        hn_q_put_half(b, d);
-        encode_levels(x, hn_q_inverse(d), b + 2);
-    }
+    for (; blocks--; b += 18, x += 32)
+        encode_iq4_nl(x, NULL, b);
+}
+
+void hn_q_weigh_iq4_nl(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 18, x += 32, importance += 32)
+        encode_iq4_nl(x, importance, b);
 }
 
 /* Scale of run j: four bits in bytes 4-7, two more in the number at byte 2; stored plus 32. */
@@ -65,27 +79,37 @@ void hn_q_decode_iq4_xs(const uint8_t *b, float *x, size_t blocks)
     }
 }
 
+static void encode_iq4_xs(const float *x, const float *importance, uint8_t *b)
+{
+    float s[8], far = 0, mean = 2 * hn_q_mean_square(x, 256);
+    for (int j = 0; j < 8; j++) {
+        s[j] = search_levels(x + 32 * j, importance ? importance + 32 * j : NULL, mean);
+        if (fabsf(s[j]) > fabsf(far))
+            far = s[j];
+    }
+    memset(b, 0, 136);
+    float d = -far / 32, id = hn_q_inverse(d);
+    unsigned high = 0;
+    hn_q_put_half(b, d);
+    for (int j = 0; j < 8; j++) {
+        int scale = hn_q_even(id * s[j], -32, 31);
+        encode_levels(x + 32 * j, hn_q_inverse(d * (float)scale), b + 8 + 16 * j);
+        b[4 + j / 2] |= (uint8_t)(((scale + 32) & 15) << 4 * (j % 2));
+        high |= (unsigned)(scale + 32) >> 4 << 2 * j;
+    }
+    hn_q_put16(b + 2, high);
+}
+
 void hn_q_encode_iq4_xs(const float *x, uint8_t *b, size_t blocks)
 {
-    for (; blocks--; b += 136, x += 256) {
-        float s[8], far = 0;
-        for (int j = 0; j < 8; j++) {
-            s[j] = search_levels(x + 32 * j);
-            if (fabsf(s[j]) > fabsf(far))
-                far = s[j];
-        }
-        memset(b, 0, 136);
-        float d = -far / 32, id = hn_q_inverse(d);
-        unsigned high = 0;
-        hn_q_put_half(b, d);
-        for (int j = 0; j < 8; j++) {
-            int scale = hn_q_even(id * s[j], -32, 31);
-            encode_levels(x + 32 * j, hn_q_inverse(d * (float)scale), b + 8 + 16 * j);
-            b[4 + j / 2] |= (uint8_t)(((scale + 32) & 15) << 4 * (j % 2));
-            high |= (unsigned)(scale + 32) >> 4 << 2 * j;
-        }
-        hn_q_put16(b + 2, high);
-    }
+    for (; blocks--; b += 136, x += 256)
+        encode_iq4_xs(x, NULL, b);
+}
+
+void hn_q_weigh_iq4_xs(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 136, x += 256, importance += 256)
+        encode_iq4_xs(x, importance, b);
 }
 
 /* ---- Lattice types ------------------------------------------------------------------------- */
@@ -96,6 +120,22 @@ static const float levels1[4] = { -1, 0, 1, 0 };
 static const float levels2[4] = { 8, 25, 43, 0 };
 static const float levels3_xxs[8] = { 4, 12, 20, 28, 36, 44, 52, 62 };
 static const float levels3_s[8] = { 1, 3, 5, 7, 9, 11, 13, 15 };
+
+const uint16_t *hn_q_points(hn_qtype t, size_t *count)
+{
+#define POINTS(id, list) case HN_QT_##id: *count = sizeof list / sizeof *list; return list;
+    switch (t) {
+    POINTS(IQ1_S, iq1_points)
+    POINTS(IQ1_M, iq1_points)
+    POINTS(IQ2_XXS, iq2_xxs_points)
+    POINTS(IQ2_XS, iq2_xs_points)
+    POINTS(IQ2_S, iq2_s_points)
+    POINTS(IQ3_XXS, iq3_xxs_points)
+    POINTS(IQ3_S, iq3_s_points)
+    default: return NULL;
+    }
+#undef POINTS
+}
 
 /* Seven stored sign bits stand for eight: the points have an even number of minus signs. */
 static unsigned even_signs(unsigned seven) { return seven | (unsigned)__builtin_parity(seven) << 7; }

@@ -181,6 +181,26 @@ static void weigh(const float *x, int n, float *w)
         w[i] = typical + fabsf(x[i]);
 }
 
+static float sum_of(const float *w, int n)
+{
+    float sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += w[i];
+    return sum;
+}
+
+/* Codes of a block once its scales are stored, into its two-bit planes. */
+static void put_q2(const float *x, uint8_t *b, int q[N])
+{
+    float d = hn_q_half(b + 80), dmin = hn_q_half(b + 82);
+    for (int e = 0; e < N; e++) {
+        float scale = d * (float)(b[e / 16] & 15), low = dmin * (float)(b[e / 16] >> 4);
+        if (scale != 0)
+            q[e] = hn_q_even((x[e] + low) / scale, 0, 3);
+        b[16 + at2(e)] |= (uint8_t)(q[e] << shift2(e));
+    }
+}
+
 void hn_q_encode_q2_k(const float *x, uint8_t *b, size_t blocks)
 {
     const hn_q_grid grid = { .top = 3, .first = -0.5f, .step = 0.1f, .steps = 15, .absolute = true };
@@ -193,16 +213,23 @@ void hn_q_encode_q2_k(const float *x, uint8_t *b, size_t blocks)
             s[j] = hn_q_search_raised(x + 16 * j, w, 16, grid, q + 16 * j, &m[j]);
         }
         memset(b, 0, 84);
-        float d = hn_q_put_half(b + 80, code_up(s, 16, 15, sc));
-        float dmin = hn_q_put_half(b + 82, code_up(m, 16, 15, mn));
+        hn_q_put_half(b + 80, code_up(s, 16, 15, sc));
+        hn_q_put_half(b + 82, code_up(m, 16, 15, mn));
         for (int j = 0; j < 16; j++)
             b[j] = (uint8_t)(sc[j] | mn[j] << 4);
-        for (int e = 0; e < N; e++) {
-            float scale = d * (float)sc[e / 16], low = dmin * (float)mn[e / 16];
-            if (scale != 0)
-                q[e] = hn_q_even((x[e] + low) / scale, 0, 3);
-            b[16 + at2(e)] |= (uint8_t)(q[e] << shift2(e));
-        }
+        put_q2(x, b, q);
+    }
+}
+
+static void put_q3(const float *x, uint8_t *b, int q[N])
+{
+    float d = hn_q_half(b + 108);
+    for (int e = 0; e < N; e++) {
+        float scale = d * (float)get_scale3(b + 96, e / 16);
+        if (scale != 0)
+            q[e] = hn_q_even(x[e] / scale, -4, 3) + 4;
+        b[32 + at2(e)] |= (uint8_t)((q[e] & 3) << shift2(e));
+        b[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
     }
 }
 
@@ -217,27 +244,25 @@ void hn_q_encode_q3_k(const float *x, uint8_t *b, size_t blocks)
         float d = hn_q_put_half(b + 108, code_signed(s, 16, 32, sc));
         for (int j = 0; d != 0 && j < 16; j++)
             put_scale3(b + 96, j, sc[j]);
-        for (int e = 0; e < N; e++) {
-            float scale = d * (float)sc[e / 16];
-            if (scale != 0)
-                q[e] = hn_q_even(x[e] / scale, -4, 3) + 4;
-            b[32 + at2(e)] |= (uint8_t)((q[e] & 3) << shift2(e));
-            b[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
-        }
+        put_q3(x, b, q);
     }
 }
 
-/* Q4_K and Q5_K differ in the number of codes only. */
-static void encode_raised(const float *x, hn_q_grid grid, uint8_t *head, int q[N])
+/* Q4_K and Q5_K differ in the number of codes only.  `importance` may be NULL. */
+static void encode_raised(const float *x, const float *importance, hn_q_grid grid, uint8_t *head, int q[N])
 {
     int sc[8], mn[8];
-    float s[8], m[8], w[32];
+    float s[8], m[8], w[32], worth[8], mean = 2 * hn_q_mean_square(x, N);
     for (int j = 0; j < 8; j++) {
-        weigh(x + 32 * j, 32, w);
+        if (importance)
+            hn_q_weigh(x + 32 * j, importance + 32 * j, mean, 32, w);
+        else
+            weigh(x + 32 * j, 32, w);
+        worth[j] = sum_of(w, 32);
         s[j] = hn_q_search_raised(x + 32 * j, w, 32, grid, q + 32 * j, &m[j]);
     }
-    float d = hn_q_put_half(head, code_up(s, 8, 63, sc));
-    float dmin = hn_q_put_half(head + 2, code_up(m, 8, 63, mn));
+    float d = hn_q_put_half(head, importance ? hn_q_search_positive(s, worth, 8, 63, sc) : code_up(s, 8, 63, sc));
+    float dmin = hn_q_put_half(head + 2, importance ? hn_q_search_positive(m, worth, 8, 63, mn) : code_up(m, 8, 63, mn));
     put_scales(sc, mn, head + 4);
     for (int e = 0; e < N; e++) {
         float scale = d * (float)sc[e / 32], low = dmin * (float)mn[e / 32];
@@ -246,55 +271,124 @@ static void encode_raised(const float *x, hn_q_grid grid, uint8_t *head, int q[N
     }
 }
 
+static void encode_q4(const float *x, const float *importance, hn_q_grid grid, uint8_t *b)
+{
+    int q[N];
+    memset(b, 0, 144);
+    encode_raised(x, importance, grid, b, q);
+    for (int e = 0; e < N; e++)
+        b[16 + at4(e)] |= (uint8_t)(q[e] << shift4(e));
+}
+
+static void encode_q5(const float *x, const float *importance, hn_q_grid grid, uint8_t *b)
+{
+    int q[N];
+    memset(b, 0, 176);
+    encode_raised(x, importance, grid, b, q);
+    for (int e = 0; e < N; e++) {
+        b[48 + at4(e)] |= (uint8_t)((q[e] & 15) << shift4(e));
+        b[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
+    }
+}
+
 void hn_q_encode_q4_k(const float *x, uint8_t *b, size_t blocks)
 {
     const hn_q_grid grid = { .top = 15, .first = -1.0f, .step = 0.1f, .steps = 20 };
-    int q[N];
-    for (; blocks--; b += 144, x += N) {
-        memset(b, 0, 144);
-        encode_raised(x, grid, b, q);
-        for (int e = 0; e < N; e++)
-            b[16 + at4(e)] |= (uint8_t)(q[e] << shift4(e));
-    }
+    for (; blocks--; b += 144, x += N)
+        encode_q4(x, NULL, grid, b);
 }
 
 void hn_q_encode_q5_k(const float *x, uint8_t *b, size_t blocks)
 {
     const hn_q_grid grid = { .top = 31, .first = -0.5f, .step = 0.1f, .steps = 15 };
-    int q[N];
-    for (; blocks--; b += 176, x += N) {
-        memset(b, 0, 176);
-        encode_raised(x, grid, b, q);
-        for (int e = 0; e < N; e++) {
-            b[48 + at4(e)] |= (uint8_t)((q[e] & 15) << shift4(e));
-            b[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
-        }
+    for (; blocks--; b += 176, x += N)
+        encode_q5(x, NULL, grid, b);
+}
+
+static void encode_q6(const float *x, const float *importance, uint8_t *b)
+{
+    int q[N], sc[16];
+    float s[16], w[16];
+    for (int j = 0; j < 16; j++) {
+        for (int i = 0; i < 16; i++)
+            w[i] = importance ? importance[16 * j + i] : x[16 * j + i] * x[16 * j + i];
+        s[j] = hn_q_search_centred(x + 16 * j, w, 16, 32, q + 16 * j);
+    }
+    memset(b, 0, 210);
+    float d = code_signed(s, 16, 128, sc);
+    if (d == 0)
+        return;
+    d = hn_q_put_half(b + 208, d);
+    for (int j = 0; j < 16; j++)
+        b[192 + j] = (uint8_t)(int8_t)sc[j];
+    for (int e = 0; e < N; e++) {
+        float scale = d * (float)sc[e / 16];
+        if (scale != 0)
+            q[e] = hn_q_even(x[e] / scale, -32, 31) + 32;
+        b[at6(e)] |= (uint8_t)((q[e] & 15) << shift6(e));
+        b[128 + at2(e)] |= (uint8_t)(q[e] >> 4 << shift2(e));
     }
 }
 
 void hn_q_encode_q6_k(const float *x, uint8_t *b, size_t blocks)
 {
-    for (; blocks--; b += 210, x += N) {
-        int q[N], sc[16];
-        float s[16], w[16];
+    for (; blocks--; b += 210, x += N)
+        encode_q6(x, NULL, b);
+}
+
+/* ---- Encode, knowing what each column is worth --------------------------------------------- */
+
+void hn_q_weigh_q2_k(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 84, x += N, importance += N) {
+        int q[N], sc[16], mn[16];
+        float s[16], m[16], w[16], worth[16], mean = hn_q_mean_square(x, N);
         for (int j = 0; j < 16; j++) {
-            for (int i = 0; i < 16; i++)
-                w[i] = x[16 * j + i] * x[16 * j + i];
-            s[j] = hn_q_search_centred(x + 16 * j, w, 16, 32, q + 16 * j);
+            hn_q_weigh(x + 16 * j, importance + 16 * j, mean, 16, w);
+            worth[j] = sum_of(w, 16);
+            s[j] = hn_q_search_raised(x + 16 * j, w, 16, hn_q_fine_grid(3), q + 16 * j, &m[j]);
         }
-        memset(b, 0, 210);
-        float d = code_signed(s, 16, 128, sc);
-        if (d == 0)
-            continue;
-        d = hn_q_put_half(b + 208, d);
+        memset(b, 0, 84);
+        hn_q_put_half(b + 80, hn_q_search_positive(s, worth, 16, 15, sc));
+        hn_q_put_half(b + 82, hn_q_search_positive(m, worth, 16, 15, mn));
         for (int j = 0; j < 16; j++)
-            b[192 + j] = (uint8_t)(int8_t)sc[j];
-        for (int e = 0; e < N; e++) {
-            float scale = d * (float)sc[e / 16];
-            if (scale != 0)
-                q[e] = hn_q_even(x[e] / scale, -32, 31) + 32;
-            b[at6(e)] |= (uint8_t)((q[e] & 15) << shift6(e));
-            b[128 + at2(e)] |= (uint8_t)(q[e] >> 4 << shift2(e));
-        }
+            b[j] = (uint8_t)(sc[j] | mn[j] << 4);
+        put_q2(x, b, q);
     }
+}
+
+void hn_q_weigh_q3_k(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 110, x += N, importance += N) {
+        int q[N], sc[16];
+        float s[16], w[16], worth[16], mean = 2 * hn_q_mean_square(x, N);
+        for (int j = 0; j < 16; j++) {
+            hn_q_weigh(x + 16 * j, importance + 16 * j, mean, 16, w);
+            worth[j] = sum_of(w, 16);
+            s[j] = hn_q_search_centred(x + 16 * j, w, 16, 4, q + 16 * j);
+        }
+        memset(b, 0, 110);
+        hn_q_put_half(b + 108, hn_q_search_centred(s, worth, 16, 32, sc));
+        for (int j = 0; j < 16; j++)
+            put_scale3(b + 96, j, sc[j] - 32);
+        put_q3(x, b, q);
+    }
+}
+
+void hn_q_weigh_q4_k(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 144, x += N, importance += N)
+        encode_q4(x, importance, hn_q_fine_grid(15), b);
+}
+
+void hn_q_weigh_q5_k(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 176, x += N, importance += N)
+        encode_q5(x, importance, hn_q_fine_grid(31), b);
+}
+
+void hn_q_weigh_q6_k(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    for (; blocks--; b += 210, x += N, importance += N)
+        encode_q6(x, importance, b);
 }

@@ -8,6 +8,7 @@
  * Byte j of the codes holds element j in its low and element j + 16 in its high half; bit e of the
  * fifth bits, seen as one number, belongs to element e. */
 #include "tensor/q_impl.h"
+#include "tensor/q_search.h"
 
 enum { N = 32, HALF = N / 2 };
 
@@ -170,5 +171,53 @@ void hn_q_encode_q8_0(const float *x, uint8_t *b, size_t blocks)
             float q = roundf(x[e] * id);           /* half away from zero, unlike the K types */
             b[2 + e] = (uint8_t)(int8_t)(q >= 127 ? 127 : q > -128 ? (int)q : -128);
         }
+    }
+}
+
+/* ---- Encode, knowing what each column is worth --------------------------------------------- */
+
+void hn_q_weigh_q4_0(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    float w[N], mean = hn_q_mean_square(x, blocks * N);
+    int q[N];
+    for (; blocks--; b += 18, x += N, importance += N) {
+        hn_q_weigh(x, importance, mean, N, w);
+        hn_q_put_half(b, hn_q_search_centred(x, w, N, 8, q));
+        pack(q, b + 2);
+    }
+}
+
+void hn_q_weigh_q5_0(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    float w[N], mean = hn_q_mean_square(x, blocks * N);
+    int q[N];
+    for (; blocks--; b += 22, x += N, importance += N) {
+        hn_q_weigh(x, importance, mean, N, w);
+        hn_q_put_half(b, hn_q_search_centred(x, w, N, 16, q));
+        put32(b + 2, pack(q, b + 6));
+    }
+}
+
+void hn_q_weigh_q4_1(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    float w[N], m, mean = hn_q_mean_square(x, blocks * N);
+    int q[N];
+    for (; blocks--; b += 20, x += N, importance += N) {
+        hn_q_weigh(x, importance, mean, N, w);
+        hn_q_put_half(b, hn_q_search_raised(x, w, N, hn_q_fine_grid(15), q, &m));
+        hn_q_put_half(b + 2, -m);
+        pack(q, b + 4);
+    }
+}
+
+void hn_q_weigh_q5_1(const float *x, const float *importance, uint8_t *b, size_t blocks)
+{
+    float w[N], m, mean = hn_q_mean_square(x, blocks * N);
+    int q[N];
+    for (; blocks--; b += 24, x += N, importance += N) {
+        hn_q_weigh(x, importance, mean, N, w);
+        hn_q_put_half(b, hn_q_search_raised(x, w, N, hn_q_fine_grid(31), q, &m));
+        hn_q_put_half(b + 2, -m);
+        put32(b + 4, pack(q, b + 8));
     }
 }

@@ -196,3 +196,73 @@ float hn_q_search_table(const float *x, const float *w, int n, const signed char
     }
     return s;
 }
+
+/* Plain rounding by scale `inverse`: sum of w (x - q / inverse)^2. */
+static float error_at(const float *x, const float *w, int n, int top, float inverse)
+{
+    float s = 1 / inverse, sum = 0;
+    for (int i = 0; i < n; i++) {
+        float d = x[i] - s * (float)hn_q_even(inverse * x[i], 0, top);
+        sum += w[i] * d * d;
+    }
+    return sum;
+}
+
+float hn_q_search_positive(const float *x, const float *w, int n, int top, int *q)
+{
+    float most = 0, sxl = 0, sll = 0;
+    for (int i = 0; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    memset(q, 0, (size_t)n * sizeof *q);
+    if (most < TINY)
+        return 0;
+
+    float inverse = (float)top / most, best = error_at(x, w, n, top, inverse);
+    for (int k = -4; k <= 4; k++) {
+        float trial = (0.1f * (float)k + (float)top) / most, error = k ? error_at(x, w, n, top, trial) : best;
+        if (error < best) {
+            best = error;
+            inverse = trial;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        q[i] = hn_q_even(inverse * x[i], 0, top);
+        float l = (float)q[i];
+        sxl += w[i] * x[i] * l;
+        sll += w[i] * l * l;
+    }
+    bool changed = true;
+    for (int sweep = 0; sweep < 5 && changed; sweep++) {
+        changed = false;
+        for (int i = 0; i < n; i++) {
+            float l = (float)q[i], rest_xl = sxl - w[i] * x[i] * l, rest_ll = sll - w[i] * l * l;
+            int better = rest_xl > 0 && rest_ll > 0 ? hn_q_even(x[i] * rest_ll / rest_xl, 0, top) : q[i];
+            if (better == q[i])
+                continue;
+            l = (float)better;
+            rest_xl += w[i] * x[i] * l;
+            rest_ll += w[i] * l * l;
+            if (rest_xl * rest_xl * sll > sxl * sxl * rest_ll) {
+                q[i] = better;
+                sxl = rest_xl;
+                sll = rest_ll;
+                changed = true;
+            }
+        }
+    }
+    return sll > 0 ? sxl / sll : 0;
+}
+
+float hn_q_mean_square(const float *x, size_t n)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sum / (float)n;
+}
+
+void hn_q_weigh(const float *x, const float *importance, float mean, int n, float *w)
+{
+    for (int i = 0; i < n; i++)
+        w[i] = importance[i] * sqrtf(mean + x[i] * x[i]);
+}

@@ -9,12 +9,19 @@
 
 typedef void decode_fn(const uint8_t *src, float *dst, size_t blocks);
 typedef void encode_fn(const float *src, uint8_t *dst, size_t blocks);
+typedef void weigh_fn(const float *src, const float *importance, uint8_t *dst, size_t blocks);
 
 static const struct { decode_fn *decode; encode_fn *encode; } codecs[HN_QT_COUNT] = {
 #define QTYPE(id, name, number, elements, bytes, dec, enc) \
     [HN_QT_##id] = { hn_q_decode_##dec, hn_q_encode_##enc },
 #include "tensor/qtypes.def"
 #undef QTYPE
+};
+
+static weigh_fn *const weighted[HN_QT_COUNT] = {
+#define X(id, fn) [HN_QT_##id] = hn_q_weigh_##fn,
+    HN_Q_WEIGHED(X)
+#undef X
 };
 
 static const hn_qtype_info infos[HN_QT_COUNT] = {
@@ -70,6 +77,18 @@ void hn_q_encode(hn_qtype t, const float *src, void *dst, size_t count)
     assert(count % block == 0 && hn_q_has_encode(t));
     codecs[t].encode(src, dst, count / block);
 }
+
+void hn_q_encode_row(hn_qtype t, const float *src, const float *importance, void *dst, size_t count)
+{
+    size_t block = hn_qtype_get(t)->block_count;
+    assert(count % block == 0);
+    if (!importance || !weighted[t])
+        hn_q_encode(t, src, dst, count);
+    else
+        weighted[t](src, importance, dst, count / block);
+}
+
+bool hn_q_heeds_importance(hn_qtype t) { return weighted[t] != NULL; }
 
 /* ---- Plain types: blocks of one --------------------------------------------------------- */
 

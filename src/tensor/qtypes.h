@@ -3,8 +3,8 @@
  *
  * A block type stores a fixed count of neighbouring elements of a row in a fixed count of bytes.
  * Decoding is exact: it gives the floats that the type's definition gives, bit for bit.  Encoding is
- * the definition's own rounding without knowledge of the activations; choosing codes with such
- * knowledge is the business of compress/. */
+ * the reference rounding, byte for byte what other writers of such files write; what columns are worth
+ * comes from compress/. */
 #ifndef HN_TENSOR_QTYPES_H
 #define HN_TENSOR_QTYPES_H
 
@@ -40,5 +40,10 @@ size_t hn_q_bytes(hn_qtype t, size_t count);
 void hn_q_decode(hn_qtype t, const void *src, float *dst, size_t count);
 void hn_q_encode(hn_qtype t, const float *src, void *dst, size_t count);   /* hn_q_has_encode */
 bool hn_q_has_encode(hn_qtype t);
+
+/* A whole row, its columns worth `importance` [count]: mean squares of what they are multiplied with.
+ * NULL, or a type that does not heed it: as hn_q_encode. */
+void hn_q_encode_row(hn_qtype t, const float *src, const float *importance, void *dst, size_t count);
+bool hn_q_heeds_importance(hn_qtype t);
 
 #endif

@@ -57,7 +57,8 @@ size_t hn_shape_product(const hn_shape *s, int from, int to)
     for (int i = from; i < to; i++) {
         if (s->dim[i] == 0)
             return 0;
-        n = hn_mul(n, (size_t)s->dim[i]);
+        if (__builtin_mul_overflow(n, s->dim[i], &n))     /* not cast first: size_t may be the narrower */
+            n = SIZE_MAX;
     }
     return n;
 }

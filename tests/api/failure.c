@@ -127,3 +127,78 @@ TEST(a_session_survives_failed_replanning)
     }
     free(in);
 }
+
+/* ---- Language models -------------------------------------------------------------------------- */
+
+typedef struct chat {
+    hone_ctx *ctx;
+    hone_lm *lm;
+    hone_grammar *grammar;
+    hone_stream *stream;
+    hone_status status;
+    hone_error err;
+} chat;
+
+static bool listen(void *user, const char *text, size_t len, const hone_token *token)
+{
+    (void)text;
+    (void)token;
+    *(size_t *)user += len;
+    return true;
+}
+
+static void talk(chat *c)
+{
+    static const char turn[] = "[{\"role\": \"user\", \"content\": \"A story about a fox, please.\"}]";
+    static const char *const stop[] = { "fox and" };
+    hone_sampling how = { .size = sizeof how, .seed = 3, .temperature = 0.5f, .penalty_window = 8, .repeat = 1.2f };
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 3, .stop = stop, .stop_count = 1 };
+    char text[256];
+    int32_t ids[64];
+    size_t len, count, said = 0;
+    c->status = c->grammar ? HONE_OK : hone_grammar_from_schema(c->lm, "{\"type\": \"string\", \"maxLength\": 9}", &c->grammar, &c->err);
+    how.grammar = c->grammar;
+    if (!c->status)
+        c->status = c->stream ? HONE_OK : hone_stream_new(c->lm, &how, &c->stream, &c->err);
+    if (!c->status)
+        c->status = hone_lm_chat(c->lm, turn, text, sizeof text, &len, &c->err);
+    if (!c->status)
+        c->status = hone_lm_tokenize(c->lm, text, len, HONE_TOKENS_PARSE, ids, 64, &count, &c->err);
+    if (!c->status)
+        c->status = hone_stream_answer(c->stream, ids, count, &o, listen, &said, NULL, &c->err);
+}
+
+TEST(a_conversation_survives_each_failed_allocation)
+{
+    const char *path = "models/storyteller/storyteller.gguf";
+    size_t n = 0;
+    for (bool failed = true; failed; n++) {
+        test_alloc heap = { .fail_from = n, .fail_count = 1 };
+        hone_ctx_opts o = { .size = sizeof o, .threads = 1, .alloc = test_alloc_hook, .alloc_user = &heap };
+        hone_lm_opts lo = { .size = sizeof lo, .context = 128 };
+        chat c = { .status = HONE_OK };
+        c.status = hone_ctx_new(&o, &c.ctx, &c.err);
+        if (!c.status)
+            c.status = hone_lm_open(c.ctx, path, &lo, &c.lm, &c.err);
+        if (!c.status)
+            talk(&c);
+        bool fine = c.status == HONE_OK || (c.status == HONE_ERROR_NOMEM && strstr(c.err.message, "out of memory for"));
+        if (!fine)
+            print_message("%s: allocation %zu fails: %d, \"%s\"\n", path, n, c.status, c.err.message);
+        CHECK(fine);
+        if (c.lm && c.status) {                    /* the same model answers once there is memory */
+            heap.fail_count = 0;
+            talk(&c);
+            DONE(c.status, c.err);
+        }
+        failed = heap.calls > n;
+        hone_stream_free(c.stream);
+        hone_grammar_free(c.grammar);
+        hone_lm_close(c.lm);
+        hone_ctx_free(c.ctx);
+        if (heap.blocks)
+            print_message("%s: allocation %zu fails: %zu blocks, %zu bytes lost\n", path, n, heap.blocks, heap.bytes);
+        CHECK_INT(heap.blocks, 0);
+    }
+    print_message("%s: %zu allocations, each failed once\n", path, n - 1);
+}

@@ -333,3 +333,17 @@ TEST(threads_with_a_session_each_get_the_same_bits)
     }
     demo_close(&d);
 }
+
+TEST(an_input_is_fixed_before_the_first_session_and_only_with_a_shape)
+{
+    demo d = demo_open(1);
+    hone_error err = { 0 };
+    CHECK_INT(hone_model_fix_input(d.model, 0, d.in, PIXELS * sizeof(float), &err), HONE_ERROR_ARG);
+    CHECK(strstr(err.message, "its shape is open"));
+    CHECK_INT(hone_model_fix_input(d.model, 7, d.in, 4, &err), HONE_ERROR_ARG);
+    hone_session *s = session_of(&d, NULL);
+    CHECK_INT(hone_model_fix_input(d.model, 0, d.in, PIXELS * sizeof(float), &err), HONE_ERROR_ARG);
+    CHECK(strstr(err.message, "sessions already"));
+    hone_session_free(s);
+    demo_close(&d);
+}

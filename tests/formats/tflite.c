@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "formats/flatbuffer.h"
+#include "formats/flexbuffer.h"
 #include "formats/format.h"
 #include "graph/eval.h"
 #include "tests/support/fb.h"
@@ -246,4 +247,76 @@ TEST(small_tflite_models_cut_or_flipped_anywhere_are_survived)
     damage("models/mnist_lstm_int8.tflite", 5 * step);
     damage("models/kws_dscnn_int8.tflite", 37 * step);
     damage("models/audio_preprocessor_int8.tflite", 5 * step);
+}
+
+/* { "shift": 1 }: the name, the list of names, the values with their kinds, the root. */
+static const uint8_t shift_options[] = { 's', 'h', 'i', 'f', 't', 0, 1, 7, 1, 1, 1, 1, 4, 2, 36, 1 };
+
+TEST(a_map_of_numbers_is_read_and_no_damage_leads_outside)
+{
+    hn_flex m;
+    double v = 0;
+    size_t len = sizeof shift_options;
+    CHECK(hn_flex_map(shift_options, len, &m) && hn_flex_number(&m, "shift", &v) && v == 1);
+    CHECK(!hn_flex_number(&m, "shif", &v) && !hn_flex_number(&m, "shifts", &v));
+    for (size_t cut = 0; cut < len; cut++) {
+        uint8_t *some = malloc(cut ? cut : 1);
+        memcpy(some, shift_options + len - cut, cut);
+        if (hn_flex_map(some, cut, &m))
+            hn_flex_number(&m, "shift", &v);
+        free(some);
+    }
+    for (size_t bit = 0; bit < 8 * len; bit++) {
+        uint8_t *some = malloc(len);
+        memcpy(some, shift_options, len);
+        some[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        if (hn_flex_map(some, len, &m))
+            hn_flex_number(&m, "shift", &v);
+        free(some);
+    }
+}
+
+TEST(a_custom_operator_is_found_by_its_name)
+{
+    enum { TYPE_I16 = 7, CUSTOM = 32 };
+    fb_model m;
+    hn_arena *a = arena();
+    hn_tensor y;
+    fb_model_start(&m, I32S(0), I32S(2));
+    fb_model_tensor(&m, TYPE_I16, I32S(2), NULL, 0, 0, 0);
+    fb_model_tensor(&m, TYPE_I16, I32S(2), (const int16_t[]){ 3, -1 }, 4, 0, 0);
+    fb_model_tensor(&m, TYPE_I16, I32S(2), NULL, 0, 0, 0);
+    fb_model_operator(&m, CUSTOM, CUSTOM, I32S(0, 1), I32S(2), 0);
+    fb_model_custom(&m, "SignalWindow", shift_options, sizeof shift_options);
+    CHECK_INT(run_model(&m, T_(I16, SHAPE(2), (int16_t[]){ 10, 7 }), a, &y), HN_OK);
+    const int16_t *v = y.data;
+    CHECK(v[0] == 15 && v[1] == -4);
+    hn_arena_free(a);
+}
+
+/* SignalDelay gives what came before: silence at first, which the state input says. */
+TEST(a_custom_operator_with_memory_adds_an_input_and_an_output)
+{
+    static const uint8_t options[] = "delay_length\0\1\x0e\1\1\1\2\4\2\x24\1";
+    enum { TYPE_I16 = 7, CUSTOM = 32 };
+    fb_model m;
+    hn_ctx cx = { 0 };
+    hn_source s;
+    hn_arena *a = arena();
+    hn_tensor y[2];
+    fb_model_start(&m, I32S(0), I32S(1));
+    fb_model_tensor(&m, TYPE_I16, I32S(3), NULL, 0, 0, 0);
+    fb_model_tensor(&m, TYPE_I16, I32S(3), NULL, 0, 0, 0);
+    fb_model_operator(&m, CUSTOM, CUSTOM, I32S(0), I32S(1), 0);
+    fb_model_custom(&m, "SignalDelay", options, sizeof options - 1);
+    fb_model_end(&m);
+    CHECK_INT(hn_source_open_memory(&cx, m.f.data, m.f.len, &s), HN_OK);
+    CHECK_INT(s.graph->in_count, 2);
+    CHECK_INT(s.graph->out_count, 2);
+    hn_tensor x[] = { T_(I16, SHAPE(3), (int16_t[]){ 1, 2, 3 }), T_(I16, SHAPE(2), (int16_t[]){ 8, 9 }) };
+    CHECK_INT(hn_eval(&cx, s.graph, x, a, y), HN_OK);
+    const int16_t *now = y[0].data, *next = y[1].data;
+    CHECK(now[0] == 8 && now[1] == 9 && now[2] == 1 && next[0] == 2 && next[1] == 3);
+    hn_source_close(&cx, &s);
+    hn_arena_free(a);
 }

@@ -28,43 +28,97 @@ static double at(const char *rows, size_t row_size, size_t r, size_t i, int half
     return half ? (double)hn_f16_to_f32(h) : (double)v;
 }
 
-KERNEL_TEST(score_rows)
+KERNEL_TEST(key_tile)
 {
     for (int half = 0; half < 2; half++)
         for (size_t size = 1; size <= 70; size++) {
-            size_t n = 1 + size % 9, row_size;
+            size_t n = 1 + size % 32, row_size;
             char *rows = rows_of(n, size, half, &row_size);
-            float *q = hn_noise(size, -1, 1), *out = hn_floats(n), *one = hn_floats(1);
-            k->score_rows(out, q, rows, row_size, n, size, half);
-            for (size_t r = 0; r < n; r++) {
-                double want = 0;
+            float *out = hn_floats(size * 32);
+            k->key_tile(out, rows, row_size, n, size, half);
+            for (size_t r = 0; r < 32; r++)
                 for (size_t i = 0; i < size; i++)
-                    want += (double)q[i] * at(rows, row_size, r, i, half);
-                CHECK(fabs((double)out[r] - want) <= 1e-5);
-                k->score_rows(one, q, rows + r * row_size, row_size, 1, size, half);     /* alone: the same bits */
-                CHECK(hn_same_bits(one, &out[r], sizeof *one));
-            }
+                    CHECK((double)out[i * 32 + r] == (r < n ? at(rows, row_size, r, i, half) : 0));
         }
 }
 
-KERNEL_TEST(mix_rows)
+KERNEL_TEST(value_tile)
 {
-    for (int half = 0; half < 2; half++)
-        for (size_t size = 1; size <= 70; size++) {
-            size_t n = 1 + size % 9, row_size;
-            char *rows = rows_of(n, size, half, &row_size);
-            float *weight = hn_noise(n, 0, 1), *out = hn_floats(size), *twice = hn_floats(size);
-            k->mix_rows(out, weight, rows, row_size, n, size, half);
-            for (size_t i = 0; i < size; i++) {
-                double want = 0;
-                for (size_t r = 0; r < n; r++)
-                    want += (double)weight[r] * at(rows, row_size, r, i, half);
-                CHECK(fabs((double)out[i] - want) <= 1e-5);
-            }
-            k->mix_rows(twice, weight, rows, row_size, n / 2, size, half);               /* in two calls: the same bits */
-            k->mix_rows(twice, weight + n / 2, rows + n / 2 * row_size, row_size, n - n / 2, size, half);
-            CHECK(hn_same_bits(out, twice, size * sizeof *out));
+    for (size_t size = 1; size <= 70; size++) {
+        size_t n = 1 + size % 32, row_size;
+        char *rows = rows_of(n, size, 1, &row_size);
+        float *out = hn_floats(n * size);
+        k->value_tile(out, rows, row_size, n, size);
+        for (size_t i = 0; i < n * size; i++)
+            CHECK((double)out[i] == at(rows, row_size, i / size, i % size, 1));
+    }
+}
+
+enum { HEADS = 5, SIZE = 40, PAGES = 3 };
+
+/* Three pages, of which rows 7 to 83 are seen, against the definition. */
+static void check_attention(const hn_kernels *k, float cap, size_t heads)
+{
+    size_t n = PAGES * 32, key_size, value_size;
+    char *keys = rows_of(n, SIZE, 0, &key_size), *values = rows_of(n, SIZE, 0, &value_size);
+    float *q = hn_noise(heads * SIZE, -3, 3), *out = hn_floats(heads * SIZE), top[HEADS], sum[HEADS] = { 0 }, *tile = hn_floats(SIZE * 32);
+    for (size_t h = 0; h < heads; h++)
+        top[h] = -INFINITY;
+    for (size_t page = 0; page < PAGES; page++) {
+        k->key_tile(tile, keys + page * 32 * key_size, key_size, 32, SIZE, 0);
+        hn_attend_page a = { .keys = tile, .values = (const float *)(const void *)(values + page * 32 * value_size),
+                        .ld_values = value_size / 4, .size = SIZE, .from = page == 0 ? 7 : 0, .to = page == 2 ? 20 : 32,
+                        .heads = heads, .q = q, .out = out, .top = top, .sum = sum, .scale = 0.2f, .cap = cap };
+        k->attend_page(&a);
+    }
+    for (size_t h = 0; h < heads; h++) {
+        double weight[PAGES * 32], all = 0, mix[SIZE] = { 0 };
+        for (size_t r = 7; r < 84; r++) {
+            double s = 0;
+            for (size_t i = 0; i < SIZE; i++)
+                s += (double)q[h * SIZE + i] * at(keys, key_size, r, i, 0);
+            s *= (double)0.2f;
+            all += weight[r] = exp(cap > 0 ? (double)cap * tanh(s / (double)cap) : s);
         }
+        for (size_t r = 7; r < 84; r++)
+            for (size_t i = 0; i < SIZE; i++)
+                mix[i] += weight[r] * at(values, value_size, r, i, 0);
+        for (size_t i = 0; i < SIZE; i++)
+            CHECK(fabs((double)(out[h * SIZE + i] / sum[h]) - mix[i] / all) <= 1e-5);
+    }
+}
+
+KERNEL_TEST(attend_page)
+{
+    check_attention(k, 0, HEADS);
+    check_attention(k, 0, 1);
+    check_attention(k, 2.5f, HEADS);
+}
+
+/* A head alone, or beside others: the same bits. */
+TEST(a_head_does_not_see_its_neighbours)
+{
+    for (int isa = 0; hn_kernel_tables[isa]; isa++) {
+        const hn_kernels *k = hn_kernel_tables[isa];
+        float *tile = hn_noise(SIZE * 32, -1, 1), *values = hn_noise(32 * SIZE, -1, 1), *q = hn_noise(HEADS * SIZE, -3, 3);
+        float *all = hn_floats(HEADS * SIZE), *one = hn_floats(HEADS * SIZE), top[HEADS], sum[HEADS] = { 0 }, top_one[HEADS], sum_one[HEADS] = { 0 };
+        if (!hn_kernels_runs(k))
+            continue;
+        for (size_t h = 0; h < HEADS; h++)
+            top[h] = top_one[h] = -INFINITY;
+        hn_attend_page a = { .keys = tile, .values = values, .ld_values = SIZE, .size = SIZE, .from = 3, .to = 30, .heads = HEADS, .q = q,
+                        .out = all, .top = top, .sum = sum, .scale = 0.5f };
+        k->attend_page(&a);
+        for (size_t h = 0; h < HEADS; h++) {
+            a.heads = 1;
+            a.q = q + h * SIZE;
+            a.out = one + h * SIZE;
+            a.top = top_one + h;
+            a.sum = sum_one + h;
+            k->attend_page(&a);
+        }
+        CHECK(hn_same_bits(all, one, HEADS * SIZE * sizeof *all) && hn_same_bits(sum, sum_one, sizeof sum));
+    }
 }
 
 KERNEL_TEST(to_half)

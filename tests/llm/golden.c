@@ -11,8 +11,6 @@
 #include "llm/talk.h"
 
 #define QUANT_SHARE 0.05         /* of the logits' root mean square: both sides round activations to 8 bits */
-/* One logit of this file turns on a rounding to 8 bits that falls the other way here: 0.057. */
-#define Q4_K_SHARE 0.06
 #define NEAR_TIE 0.1             /* likewise: nearer than this, two tokens may change places */
 
 static int32_t best_of(const float *logits, size_t n)
@@ -36,7 +34,7 @@ static void check_logit(const place *at, double got, double want, double bound)
 
 static void check_row(const place *at, const float *logits, size_t vocab, const json_t *want)
 {
-    double rms = json_number_value(json_object_get(want, "rms")), bound = rms * (strcmp(at->model, "tiny-Q4_K_S") == 0 ? Q4_K_SHARE : QUANT_SHARE);
+    double rms = json_number_value(json_object_get(want, "rms")), bound = rms * QUANT_SHARE;
     const json_t *top = json_object_get(want, "top"), *first = json_object_get(want, "first8");
     for (size_t i = 0; i < json_array_size(first); i++)
         check_logit(at, (double)logits[i], json_number_value(json_array_get(first, i)), bound);
@@ -118,51 +116,84 @@ TEST(a_trained_model_gives_the_recorded_logits)
 
 /* ---- Text ------------------------------------------------------------------------------------------ */
 
-static bool keep(void *user, const char *text, size_t len, const hn_sampled *token)
+/* Does the record go on with this token?  Then what it adds is in `add`. */
+static bool goes_on(const hn_detok *so_far, int32_t id, const char *rest, size_t left, hn_buf *add)
 {
-    (void)token;
-    hn_buf_add(user, text, len);
-    return true;
+    hn_detok d = *so_far;
+    add->len = 0;
+    hn_detok_add(&d, id, add);
+    return add->len > 0 && add->len <= left && memcmp(add->data, rest, add->len) == 0;
 }
 
-static void check_greedy(const char *name)
+/* The likeliest token that the record goes on with.  It has to be the likeliest of all, or as good as that. */
+static int32_t next_of_record(const float *logits, size_t vocab, const hn_detok *so_far, const char *rest, size_t left, hn_buf *add)
+{
+    int32_t found = -1;
+    double square = 0, best = (double)logits[best_of(logits, vocab)];
+    for (size_t i = 0; i < vocab; i++)
+        square += (double)logits[i] * (double)logits[i];
+    for (size_t i = 0; i < vocab; i++)
+        if ((double)logits[i] >= best - NEAR_TIE * sqrt(square / (double)vocab) && (found < 0 || logits[i] > logits[found]) &&
+            goes_on(so_far, (int32_t)i, rest, left, add))
+            found = (int32_t)i;
+    return found;
+}
+
+/* Greedy text, token by token along the record: returns how often another token was ahead by next to nothing. */
+static int check_greedy(const char *name)
 {
     char path[512];
     hn_ctx cx = { 0 };
     hn_file want;
     hn_lm m;
-    hn_talk *talk;
+    hn_stream *s;
     hn_arena *a;
     hn_ids ids;
-    hn_buf got = { 0 };
-    hn_talk_opts o = { .tokens_max = 128 };
+    hn_buf add = { 0 };
+    float *logits;
+    int ties = 0;
     hn_tok_opts tok = { .add_special = true };
 
     snprintf(path, sizeof path, "llm/stories260k/%s.greedy.txt", name);
     const char *found = hn_test_data(path);
     if (!found)
-        return;
+        return 0;
     CHECK_INT(hn_file_open(&cx, found, &want), HN_OK);
     snprintf(path, sizeof path, "llm/stories260k/%s.gguf", name);
     CHECK_INT(open_lm(&cx, hn_test_data(path), NULL, &m), HN_OK);
     CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
     CHECK_INT(hn_tok_encode(&cx, m.tok, (hn_text){ "Once upon a time", 16 }, &tok, a, &ids), HN_OK);
-    CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
-    hn_buf_text(&got, " Once upon a time");
-    CHECK_INT(hn_talk_answer(&cx, talk, ids, keep, &got, NULL), HN_OK);
-    CHECK(got.len > 200 && got.len <= want.len);
-    assert_memory_equal(got.data, want.data, got.len);
-    hn_buf_free(&got);
-    hn_talk_free(talk);
+    CHECK_INT(hn_stream_new(&cx, &m, NULL, &s), HN_OK);
+    CHECK_INT(hn_stream_read(&cx, s, ids.id, ids.count, false, &logits), HN_OK);
+    hn_detok d = { .tok = m.tok, .begun = true };
+    size_t at = strlen(" Once upon a time");
+    while (at + 2 < want.len) {                            /* the file ends with two newlines of its own */
+        int32_t id = next_of_record(logits, m.shape.vocab, &d, (const char *)want.data + at, want.len - at, &add);
+        if (id < 0)
+            print_message("%s: the text parts from the record at byte %zu\n", name, at);
+        CHECK(id >= 0);
+        if (id != best_of(logits, m.shape.vocab))
+            print_message("%s: byte %zu is a near tie, %g against %g\n", name, at, (double)logits[id], (double)logits[best_of(logits, m.shape.vocab)]);
+        ties += id != best_of(logits, m.shape.vocab);
+        add.len = 0;
+        hn_detok_add(&d, id, &add);
+        at += add.len;
+        CHECK_INT(hn_stream_read(&cx, s, &id, 1, false, &logits), HN_OK);
+    }
+    hn_buf_free(&add);
+    hn_stream_free(s);
     hn_arena_free(a);
     hn_lm_close(&m);
     hn_file_close(&want);
+    return ties;
 }
 
+/* Of some hundred tokens of a quantised model a few are near ties: the recorded run rounded in another order. */
 TEST(greedy_text_is_the_recorded_text)
 {
-    check_greedy("stories260K-f32");
-    check_greedy("stories260K-Q8_0");
+    CHECK_INT(check_greedy("stories260K-f32"), 0);
+    CHECK(check_greedy("stories260K-Q8_0") <= 3);
+    CHECK(check_greedy("stories260K-Q4_0") <= 3);
 }
 
 TEST(a_prompt_longer_than_the_context_is_refused_with_the_count)
@@ -178,7 +209,7 @@ TEST(a_prompt_longer_than_the_context_is_refused_with_the_count)
         return;
     CHECK_INT(hn_lm_open(&cx, found, &lo, &m), HN_OK);
     CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
-    CHECK_INT(hn_talk_answer(&cx, talk, (hn_ids){ ids, 40 }, keep, NULL, NULL), HN_ELIMIT);
+    CHECK_INT(hn_talk_answer(&cx, talk, (hn_ids){ ids, 40 }, NULL, NULL, NULL), HN_ELIMIT);
     CHECK(strstr(cx.msg, "8 too many") != NULL);
     hn_talk_free(talk);
     hn_lm_close(&m);

@@ -105,3 +105,13 @@ TEST(a_tensor_of_another_shape_is_refused_with_both_shapes)
     CHECK_INT(hn_prepare_image(&cx, &im, &(hn_prepare){ .w = 2, .h = 1 }, &out, NULL), HN_EARG);
     CHECK(strstr(cx.msg, "1x3x1x2") && strstr(cx.msg, "1x3x1x1"));
 }
+
+TEST(bytes_may_keep_their_bits)
+{
+    hn_image im = IMAGE(2, 1, 1, 100, 200);
+    int8_t i[2];
+    hn_tensor out = OUT(I8, i, 1, 1, 2);
+    hn_prepare how = { .w = 2, .h = 1, .order = HN_ORDER_GRAY, .wrap = true };
+    CHECK_INT(hn_prepare_image(&cx, &im, &how, &out, NULL), HN_OK);
+    CHECK(i[0] == 100 && i[1] == 200 - 256);
+}

@@ -122,7 +122,7 @@ void fb_model_operator(fb_model *m, int old_code, int code, const int32_t *in, s
                        size_t outs, unsigned options)
 {
     fb *f = &m->f;
-    size_t c = fb_table(f, 4), o = fb_table(f, 5);
+    size_t c = m->code = fb_table(f, 4), o = m->operator = fb_table(f, 6);
     fb_set(f, m->codes, m->operator_count, c);
     fb_int(f, c, 0, old_code);
     fb_int(f, c, 3, code);
@@ -132,6 +132,12 @@ void fb_model_operator(fb_model *m, int old_code, int code, const int32_t *in, s
     fb_ref(f, o, 2, fb_bytes(f, out, outs, 4));
     if (options)
         fb_ref(f, o, 4, m->options = fb_table(f, options));
+}
+
+void fb_model_custom(fb_model *m, const char *name, const void *options, size_t bytes)
+{
+    fb_ref(&m->f, m->code, 1, fb_bytes(&m->f, name, strlen(name), 1));
+    fb_ref(&m->f, m->operator, 5, fb_bytes(&m->f, options, bytes, 1));
 }
 
 void fb_model_end(fb_model *m)

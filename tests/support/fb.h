@@ -22,7 +22,7 @@ void fb_set(fb *f, size_t vector, size_t i, size_t to);
 typedef struct fb_model {
     fb f;
     size_t root, codes, graph, tensors, buffers, operators;
-    size_t options;                                         /* of the operator added last */
+    size_t options, code, operator;                         /* of the operator added last */
     unsigned tensor_count, buffer_count, operator_count;
 } fb_model;
 
@@ -34,6 +34,7 @@ void fb_model_tensor(fb_model *m, int type, const int32_t *dim, size_t rank, con
 /* options: how many fields its table of them has, 0 for no table. */
 void fb_model_operator(fb_model *m, int old_code, int code, const int32_t *in, size_t ins, const int32_t *out,
                        size_t outs, unsigned options);
+void fb_model_custom(fb_model *m, const char *name, const void *options, size_t bytes);    /* the last one is it */
 void fb_model_end(fb_model *m);                             /* fills the places left with nothing */
 
 #endif

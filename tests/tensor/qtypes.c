@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "tensor/q_lattice.h"
 #include "tests/support/test.h"
 
 enum { COUNT = 2048 };
@@ -75,6 +76,36 @@ TEST(encoders_write_the_reference_bytes)
     }
 }
 
+/* The same with an importance of the columns, rows of 512. */
+static const struct { hn_qtype type; uint64_t hash; } weighted[] = {
+    { HN_QT_Q4_0,   0xe24e8b20681f7391 }, { HN_QT_Q4_1, 0xece9ccbc6e65ebe7 }, { HN_QT_Q5_0, 0xa9a414a488f9b892 },
+    { HN_QT_Q5_1,   0x924066e5224c9574 }, { HN_QT_Q2_K, 0xbd7702b4f40e6b5a }, { HN_QT_Q3_K, 0x56a89aeb89b5a947 },
+    { HN_QT_Q4_K,   0xff8ae74ab8f89602 }, { HN_QT_Q5_K, 0x3060619cdbbe5abb }, { HN_QT_Q6_K, 0x8b4106f8af638f3c },
+    { HN_QT_IQ4_NL, 0xb82c651913579b4f }, { HN_QT_IQ4_XS, 0x3aee0f1a3e8d2dd3 },
+    { HN_QT_Q8_0,   0xdbe741de7922cffb }, { HN_QT_TQ1_0, 0xafacde820bc252d8 },        /* these do not heed it */
+};
+
+TEST(encoders_that_know_what_columns_are_worth_write_the_reference_bytes)
+{
+    enum { ROW = 512 };
+    static float x[COUNT], w[ROW];
+    static uint8_t bytes[COUNT * 4];
+    uint32_t s = 7;
+    make_x(x);
+    for (int i = 0; i < ROW; i++) {
+        s = s * 1664525u + 1013904223u;
+        w[i] = 1 + (float)(s >> 16 & 255) / 16;
+    }
+    for (size_t i = 0; i < sizeof weighted / sizeof weighted[0]; i++) {
+        hn_qtype t = weighted[i].type;
+        for (size_t row = 0; row < COUNT / ROW; row++)
+            hn_q_encode_row(t, x + row * ROW, w, bytes + row * hn_q_bytes(t, ROW), ROW);
+        if (fnv(bytes, hn_q_bytes(t, COUNT)) != weighted[i].hash)
+            fail_msg("%s: hash %016llx", hn_qtype_get(t)->name, (unsigned long long)fnv(bytes, hn_q_bytes(t, COUNT)));
+        CHECK(hn_q_heeds_importance(t) == (t != HN_QT_Q8_0 && t != HN_QT_TQ1_0));
+    }
+}
+
 TEST(what_was_decoded_encodes_to_the_same_values)
 {
     static const hn_qtype stable[] = { HN_QT_Q4_0, HN_QT_Q5_0, HN_QT_Q8_0, HN_QT_MXFP4, HN_QT_F16, HN_QT_BF16,
@@ -110,6 +141,30 @@ TEST(encoders_take_any_float)
                 CHECK(y[e] == 0);
         }
     }
+}
+
+TEST(lattice_encoders_take_any_float_and_keep_zeros)
+{
+    static const hn_qtype types[] = { HN_QT_IQ1_S, HN_QT_IQ1_M, HN_QT_IQ2_XXS, HN_QT_IQ2_XS, HN_QT_IQ2_S, HN_QT_IQ3_XXS, HN_QT_IQ3_S };
+    const float odd[] = { NAN, INFINITY, -INFINITY, 0.0f, 1e-40f, 3e38f, -3e38f, 1.0f };
+    hn_ctx cx = { 0 };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        hn_q_lattice *l;
+        float x[HN_Q_BLOCK_MAX], y[HN_Q_BLOCK_MAX];
+        uint8_t bytes[HN_Q_BLOCK_MAX];
+        CHECK(hn_q_is_lattice(types[i]) && !hn_q_has_encode(types[i]));
+        CHECK_INT(hn_q_lattice_new(&cx, types[i], &l), HN_OK);
+        for (size_t k = 0; k <= sizeof odd / sizeof odd[0]; k++) {
+            for (size_t e = 0; e < HN_Q_BLOCK_MAX; e++)
+                x[e] = odd[k < sizeof odd / sizeof odd[0] ? k : e % (sizeof odd / sizeof odd[0])];
+            hn_q_lattice_encode_row(l, x, NULL, bytes, HN_Q_BLOCK_MAX);
+            hn_q_decode(types[i], bytes, y, HN_Q_BLOCK_MAX);
+            for (size_t e = 0; e < HN_Q_BLOCK_MAX && k == 3; e++)
+                CHECK(y[e] == 0);
+        }
+        hn_q_lattice_free(&cx, l);
+    }
+    CHECK(!hn_q_is_lattice(HN_QT_Q4_K));
 }
 
 TEST(decoders_take_any_bytes)

@@ -11,7 +11,8 @@ static int64_t at_most(hn_call *c, int64_t most) { return c->graph || most < 0 ?
 
 static int64_t count_or_symbol(const hn_shape *s)
 {
-    return hn_shape_known(s) && hn_shape_count(s) <= INT64_MAX ? (int64_t)hn_shape_count(s) : HN_SYMBOL;
+    uint64_t n = hn_shape_known(s) ? hn_shape_count(s) : UINT64_MAX;
+    return n <= INT64_MAX ? (int64_t)n : HN_SYMBOL;
 }
 
 /* ---- Compress -------------------------------------------------------------------------- */

@@ -94,6 +94,36 @@ VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
     return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }
 
+VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)));
+}
+
+VEC vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+VEC vi vi_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
+VEC vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+VEC vi vi_more(vi a, vi b) { return _mm256_cmpgt_epi32(a, b); }
+VEC vi vi_shl(vi a, vi n) { return _mm256_sllv_epi32(a, n); }
+VEC vi vi_sar(vi a, vi n) { return _mm256_srav_epi32(a, n); }
+
+/* Even lanes and odd ones, each as 64 bits; the odd results are moved up to where their lanes are. */
+VEC vi vi_high_mul(vi a, vi b)
+{
+    __m256i half = _mm256_set1_epi64x(1 << 30);
+    __m256i even = _mm256_add_epi64(_mm256_mul_epi32(a, b), half);
+    __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)), half);
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xAA);
+}
+
+VEC vi vi_mul_even(vi a, const double *f, double lo, double hi)
+{
+    __m256d l = _mm256_set1_pd(lo), h = _mm256_set1_pd(hi);
+    __m256d x = _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(a)), _mm256_loadu_pd(f));
+    __m256d y = _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(a, 1)), _mm256_loadu_pd(f + 4));
+    return _mm256_setr_m128i(_mm256_cvtpd_epi32(_mm256_min_pd(h, _mm256_max_pd(l, x))),
+                             _mm256_cvtpd_epi32(_mm256_min_pd(h, _mm256_max_pd(l, y))));
+}
+
 VEC int32_t vi_sum(vi a)
 {
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));

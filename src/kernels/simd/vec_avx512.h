@@ -83,6 +83,32 @@ VEC vi vi_load_bytes(const void *p) { return _mm512_loadu_si512(p); }
 VEC vf vi_float(vi a) { return _mm512_cvtepi32_ps(a); }
 VEC vi vf_int(vf a) { return _mm512_cvtps_epi32(a); }
 VEC vi vi_dot_u8s8(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
+VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
+VEC vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+VEC vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+VEC vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+VEC vi vi_more(vi a, vi b) { return _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)); }
+VEC vi vi_shl(vi a, vi n) { return _mm512_sllv_epi32(a, n); }
+VEC vi vi_sar(vi a, vi n) { return _mm512_srav_epi32(a, n); }
+
+/* Even lanes and odd ones, each as 64 bits; the odd results are moved up to where their lanes are. */
+VEC vi vi_high_mul(vi a, vi b)
+{
+    __m512i half = _mm512_set1_epi64(1 << 30);
+    __m512i even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half);
+    __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32)), half);
+    return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
+}
+
+VEC vi vi_mul_even(vi a, const double *f, double lo, double hi)
+{
+    __m512d l = _mm512_set1_pd(lo), h = _mm512_set1_pd(hi);
+    __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(a)), _mm512_loadu_pd(f));
+    __m512d y = _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(a, 1)), _mm512_loadu_pd(f + 8));
+    __m256i low = _mm512_cvtpd_epi32(_mm512_min_pd(h, _mm512_max_pd(l, x)));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm512_cvtpd_epi32(_mm512_min_pd(h, _mm512_max_pd(l, y))), 1);
+}
+
 VEC int32_t vi_sum(vi a) { return _mm512_reduce_add_epi32(a); }
 
 VEC vf vf_pow2(vi k)

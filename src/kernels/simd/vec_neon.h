@@ -101,6 +101,24 @@ VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
     return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 }
 
+VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b) { return vi_dot_u8s8(sum, a, b); }
+VEC vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+VEC vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
+VEC vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
+VEC vi vi_more(vi a, vi b) { return vreinterpretq_s32_u32(vcgtq_s32(a, b)); }
+VEC vi vi_shl(vi a, vi n) { return vshlq_s32(a, n); }
+VEC vi vi_sar(vi a, vi n) { return vshlq_s32(a, vnegq_s32(n)); }
+VEC vi vi_high_mul(vi a, vi b) { return vqrdmulhq_s32(a, b); }
+
+VEC vi vi_mul_even(vi a, const double *f, double lo, double hi)
+{
+    float64x2_t l = vdupq_n_f64(lo), h = vdupq_n_f64(hi);
+    float64x2_t x = vmulq_f64(vcvtq_f64_s64(vmovl_s32(vget_low_s32(a))), vld1q_f64(f));
+    float64x2_t y = vmulq_f64(vcvtq_f64_s64(vmovl_s32(vget_high_s32(a))), vld1q_f64(f + 2));
+    return vcombine_s32(vmovn_s64(vcvtnq_s64_f64(vminq_f64(h, vmaxq_f64(l, x)))),
+                        vmovn_s64(vcvtnq_s64_f64(vminq_f64(h, vmaxq_f64(l, y)))));
+}
+
 VEC int32_t vi_sum(vi a) { return vaddvq_s32(a); }
 
 VEC vf vf_pow2(vi k)

@@ -71,8 +71,8 @@ VEC float vf_top(vf a) { return a; }                     /* largest lane; lanes 
 VEC vi vi_set(int32_t x) { return x; }
 VEC vi vi_load(const uint32_t *p) { vi v; memcpy(&v, p, sizeof v); return v; }
 VEC void vi_store(uint32_t *p, vi v) { memcpy(p, &v, sizeof v); }
-VEC vi vi_add(vi a, vi b) { return a + b; }
-VEC vi vi_sub(vi a, vi b) { return a - b; }
+VEC vi vi_add(vi a, vi b) { return (vi)((uint32_t)a + (uint32_t)b); }       /* modulo 2^32, as everywhere */
+VEC vi vi_sub(vi a, vi b) { return (vi)((uint32_t)a - (uint32_t)b); }
 VEC vi vi_half(vi a) { return a >> 1; }                  /* towards minus infinity */
 VEC vf vi_float(vi a) { return (float)a; }
 VEC vi vf_int(vf a) { return a == a ? (vi)rintf(a) : 0; }     /* |a| < 2^31; any value for NaN */
@@ -86,7 +86,26 @@ VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
         sum += (int)((uint32_t)a >> 8 * i & 255) * (int8_t)((uint32_t)b >> 8 * i & 255);
     return sum;
 }
+/* The same where b's neighbours a pair apart are small: |b0| + |b1| and |b2| + |b3| at most 128. */
+VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b) { return vi_dot_u8s8(sum, a, b); }
 VEC int32_t vi_sum(vi a) { return a; }
+
+/* Integers by lanes: for what turns exact sums into bytes again.  Shifts are by 0 to 31 bits. */
+VEC vi vi_and(vi a, vi b) { return a & b; }
+VEC vi vi_min(vi a, vi b) { return a < b ? a : b; }
+VEC vi vi_max(vi a, vi b) { return a > b ? a : b; }
+VEC vi vi_more(vi a, vi b) { return -(a > b); }          /* -1 where a > b */
+VEC vi vi_shl(vi a, vi n) { return (vi)((uint32_t)a << n); }
+VEC vi vi_sar(vi a, vi n) { return a >> n; }             /* towards minus infinity */
+VEC vi vi_high_mul(vi a, vi b) { return (vi)(((int64_t)a * b + (1 << 30)) >> 31); }    /* a b / 2^31, halves up */
+
+/* Lane i times f[i], halves to even, between lo and hi, which are whole. */
+VEC vi vi_mul_even(vi a, const double *f, double lo, double hi)
+{
+    double y = a * *f;
+    y = y > hi ? hi : y;
+    return (vi)rint(y < lo ? lo : y);
+}
 
 /* 2^k for -126 <= k <= 127, straight from its bits. */
 VEC vf vf_pow2(vi k)

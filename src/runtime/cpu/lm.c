@@ -16,97 +16,17 @@ static bool hone_op(const hn_node *n, const char *name)
     return n->op->domain && strcmp(n->op->domain, "hone") == 0 && strcmp(n->op->name, name) == 0;
 }
 
-/* ---- Linear ------------------------------------------------------------------------------------------ */
-
-typedef struct linear {
-    hn_qtype type;
-    size_t group;                    /* activations that share a scale; 1: they stay floats */
-    bool integer;                    /* products of small integers; otherwise of rounded floats */
-    size_t rows, n, k, blocks;       /* blocks of 32 in a row of activations */
-    size_t piece;                    /* rows of weights per piece of work */
-    size_t row_size;
-} linear;
-
-static bool accepts_linear(const hn_prep *p)
-{
-    return hone_op(p->node, "Linear") && hn_count(p->out[0]) > 0 && p->in[1]->data && (p->in_count < 3 || !p->in[2] || p->in[2]->data);
-}
-
-static hn_err prepare_linear(hn_prep *p)
-{
-    linear *l = HN_NEW(p->arena, linear, 1);
-    if (!l)
-        return hn_nomem(p->cx, "a matrix product");
-    l->type = hn_qtype_from_number((uint32_t)hn_attr_int(p->node, "qtype", 0));
-    l->k = (size_t)hn_attr_int(p->node, "k", 0);
-    l->group = hn_qdot_group(l->type);
-    l->integer = l->group > 1 && hn_qdot_integer(l->type);
-    l->rows = (size_t)p->in[0]->shape.dim[0];
-    l->n = (size_t)p->in[1]->shape.dim[0];
-    l->row_size = (size_t)p->in[1]->shape.dim[1];
-    l->blocks = l->k / HN_Q8_BLOCK;
-    /* Many tokens: few rows of weights, so that they stay in cache while all tokens pass over them.  One
-     * token: long streams, a few for each thread to even out. */
-    size_t share = hn_ceil_div(l->n, (size_t)p->threads * 6);
-    l->piece = l->rows > 1 ? hn_min(32, hn_max(share, 4)) : hn_max(share, 16);
-    size_t row = l->integer ? hn_mul(l->blocks, sizeof(hn_q8)) : l->group > 1 ? hn_mul(l->k, sizeof(float)) : 0;
-    p->scratch_bytes = hn_ceil_div(hn_mul(l->rows, row), p->threads);      /* shared: the sum of all threads' parts */
-    p->state = l;
-    return HN_OK;
-}
-
-static void pack_row(void *arg, size_t piece, unsigned worker)
-{
-    const hn_run *r = arg;
-    const linear *l = r->state;
-    const float *x = (const float *)r->in[0]->data + piece * l->k;
-    (void)worker;
-    if (l->integer) {
-        r->k->q8_pack((hn_q8 *)(void *)r->scratch + piece * l->blocks, x, l->k, l->group);
-        return;
-    }
-    float *out = (float *)(void *)r->scratch + piece * l->k;           /* the same rounding, as floats again */
-    for (size_t i = 0; i < l->k; i += l->group) {
-        hn_q8 q[HN_Q_BLOCK_MAX / HN_Q8_BLOCK];
-        r->k->q8_pack(q, x + i, l->group, l->group);
-        for (size_t j = 0; j < l->group; j++)
-            out[i + j] = q[j / HN_Q8_BLOCK].scale * (float)q[j / HN_Q8_BLOCK].q[j % HN_Q8_BLOCK];
-    }
-}
-
-static void some_rows(void *arg, size_t piece, unsigned worker)
-{
-    const hn_run *r = arg;
-    const linear *l = r->state;
-    size_t first = piece * l->piece, n = hn_min(l->piece, l->n - first);
-    float *out = (float *)r->out[0]->data + first;
-    const float *bias = r->node->in_count > 2 && r->in[2] ? (const float *)r->in[2]->data + first : NULL;
-    (void)worker;
-    hn_qdot d = { .type = l->type, .w = (const char *)r->in[1]->data + first * l->row_size, .row_size = l->row_size,
-                  .rows = n, .cols = l->rows, .k = l->k, .x8 = (const hn_q8 *)(const void *)r->scratch, .ld_x8 = l->blocks,
-                  .x = l->group > 1 ? (const float *)(const void *)r->scratch : r->in[0]->data, .ld_x = l->k, .out = out, .ld_out = l->n };
-    r->k->qdot(&d);
-    for (size_t t = 0; t < l->rows && bias; t++)
-        r->k->add_f32(out + t * l->n, out + t * l->n, 1, bias, 1, n);
-}
-
-static hn_err run_linear(const hn_run *r)
-{
-    const linear *l = r->state;
-    if (l->group > 1)
-        hn_parallel(r, l->rows, pack_row, (void *)(uintptr_t)r);
-    hn_parallel(r, hn_ceil_div(l->n, l->piece), some_rows, (void *)(uintptr_t)r);
-    return HN_OK;
-}
-
-const hn_impl hn_impl_linear = {
-    .name = "linear.q", .rule = HN_RULE_PLAIN, .accepts = accepts_linear, .prepare = prepare_linear, .run = run_linear,
-};
-
 /* ---- PagedAttention ------------------------------------------------------------------------------------ */
+
+/* Tokens that look at a page together: they share making its tiles. */
+#define TOKENS ((size_t)32)
+
+_Static_assert((int)HN_KV_PAGE == (int)HN_ATTEND_ROWS, "a page of the cache is what the kernel takes");
 
 typedef struct attention {
     size_t rows, heads, kv_heads, size, layer;
+    size_t block, group;             /* tokens and heads of one piece of work */
+    size_t tile;                     /* floats of a page's keys or values */
     float scale, cap;
     size_t window;
 } attention;
@@ -126,8 +46,12 @@ static hn_err prepare_attention(hn_prep *p)
                       .scale = (float)hn_attr_float(p->node, "scale", 1), .cap = (float)hn_attr_float(p->node, "softcap", 0),
                       .window = (size_t)hn_attr_int(p->node, "window", 0) };
     a->size = (size_t)p->in[0]->shape.dim[1] / a->heads;
-    /* A page's scores, and its rows decoded when they are neither f32 nor f16. */
-    p->scratch_bytes = (2 * HN_KV_PAGE + HN_KV_PAGE * a->size) * sizeof(float);
+    size_t group = a->heads / a->kv_heads;
+    a->block = hn_min(a->rows, TOKENS);
+    /* One token: heads apart where there are too few groups to go round. */
+    a->group = a->rows == 1 && a->kv_heads % p->threads ? 1 : group;
+    a->tile = HN_KV_PAGE * a->size;
+    p->scratch_bytes = hn_mul(3 * a->tile + 2 * a->block * group, sizeof(float));
     p->state = a;
     return HN_OK;
 }
@@ -153,70 +77,91 @@ static void store_token(void *arg, size_t t, unsigned worker)
     store(j, 1, t, (const float *)j->r->in[2]->data + t * j->kv->o.width);
 }
 
-/* Rows [from, from + n) of a page for one head: in place, or decoded to floats. */
-static const void *page_rows(const job *j, int values, size_t page, size_t from, size_t n, size_t kv_head, float *decoded, size_t *row_size)
+/* A page's first n rows for one head, as tiles of floats. */
+typedef struct tiles { const float *keys, *values; size_t ld_values; } tiles;
+
+static tiles page_tiles(const job *j, size_t page, size_t n, size_t kv_head, float *room)
 {
+    const attention *a = j->a;
     const hn_kv *kv = j->kv;
-    const char *rows = hn_kv_rows(kv, j->a->layer, values, page) + from * kv->row_size;
-    size_t size = j->a->size;
-    *row_size = kv->row_size;
-    if (kv->o.type == HN_QT_F32 || kv->o.type == HN_QT_F16)
-        return rows + kv_head * size * (kv->o.type == HN_QT_F32 ? 4 : 2);
-    *row_size = size * sizeof(float);
-    for (size_t i = 0; i < n; i++)
-        hn_q_decode(kv->o.type, rows + i * kv->row_size + hn_q_bytes(kv->o.type, kv_head * size), decoded + i * size, size);
-    return decoded;
+    hn_qtype type = kv->o.type;
+    bool floats = type == HN_QT_F32, half = type == HN_QT_F16;
+    size_t at = hn_q_bytes(type, kv_head * a->size), row_size = kv->row_size;
+    const char *keys = hn_kv_rows(kv, a->layer, 0, page) + at, *values = hn_kv_rows(kv, a->layer, 1, page) + at;
+    tiles t = { room, room + a->tile, a->size };
+    if (floats || half) {
+        j->r->k->key_tile(room, keys, row_size, n, a->size, half);
+    } else {
+        float *decoded = room + 2 * a->tile;
+        for (size_t i = 0; i < n; i++) {
+            hn_q_decode(type, keys + i * row_size, decoded + i * a->size, a->size);
+            hn_q_decode(type, values + i * row_size, room + a->tile + i * a->size, a->size);
+        }
+        j->r->k->key_tile(room, decoded, a->size * sizeof(float), n, a->size, 0);
+    }
+    if (half)
+        j->r->k->value_tile(room + a->tile, values, row_size, n, a->size);
+    if (floats) {
+        t.values = (const float *)(const void *)values;
+        t.ld_values = row_size / sizeof(float);
+    }
+    return t;
 }
 
-/* One head of one token, page by page, with a running maximum: when it rises, what was summed so far
- * shrinks by the same factor.  Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018).
- * Pages begin at multiples of their size, so the order of sums depends on the position alone. */
+static size_t first_seen(const attention *a, size_t last) { return a->window && last >= a->window ? last - a->window + 1 : 0; }
+
+/* What one token sees of a page. */
+static void attend_token(const job *j, const tiles *tile, size_t page, size_t t, size_t head, float *top, float *sum)
+{
+    const attention *a = j->a;
+    size_t last = (size_t)j->pos[t], first = first_seen(a, last), start = page * HN_KV_PAGE;
+    size_t at = (t * a->heads + head) * a->size;
+    hn_attend_page p = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .size = a->size,
+                    .from = first > start ? first - start : 0, .to = last < start ? 0 : hn_min(HN_KV_PAGE, last + 1 - start),
+                    .heads = a->group, .q = (const float *)j->r->in[0]->data + at, .out = (float *)j->r->out[0]->data + at,
+                    .top = top, .sum = sum, .scale = a->scale, .cap = a->cap };
+    if (p.from < p.to)
+        j->r->k->attend_page(&p);
+}
+
+/* Heads that share keys, for some tokens, page by page.  Pages begin at multiples of their size, so the order
+ * of sums depends on the position alone. */
 static void attend(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const attention *a = j->a;
-    const hn_kernels *k = j->r->k;
-    size_t t = piece / a->heads, head = piece % a->heads, kv_head = head / (a->heads / a->kv_heads);
-    size_t last = (size_t)j->pos[t], first = a->window && last >= a->window ? last - a->window + 1 : 0, row_size;
-    const float *q = (const float *)j->r->in[0]->data + piece * a->size;
-    float *out = (float *)j->r->out[0]->data + piece * a->size, top = -INFINITY, sum = 0;
-    float *score = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride), *decoded = score + 2 * HN_KV_PAGE;
-    int half = j->kv->o.type == HN_QT_F16;
+    size_t parts = a->heads / a->group, head = piece % parts * a->group, kv_head = head / (a->heads / a->kv_heads);
+    size_t from = piece / parts * a->block, to = hn_min(from + a->block, a->rows), first = SIZE_MAX, last = 0;
+    float *room = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
+    float *top = room + 3 * a->tile, *sum = top + a->block * a->group;
 
-    memset(out, 0, a->size * sizeof *out);
-    for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
-        size_t from = page == first / HN_KV_PAGE ? first % HN_KV_PAGE : 0;
-        size_t n = hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE) - from;
-        const void *rows = page_rows(j, 0, page, from, n, kv_head, decoded, &row_size);
-        k->score_rows(score, q, rows, row_size, n, a->size, half);
-        k->mul_f32(score, score, 1, &a->scale, 0, n);
-        if (a->cap > 0) {
-            k->div_f32(score, score, 1, &a->cap, 0, n);
-            k->act_f32(score, score, n, (hn_act){ HN_ACT_TANH, 0, 0 });
-            k->mul_f32(score, score, 1, &a->cap, 0, n);
+    for (size_t t = from; t < to; t++) {
+        first = hn_min(first, first_seen(a, (size_t)j->pos[t]));
+        last = hn_max(last, (size_t)j->pos[t]);
+        memset((float *)j->r->out[0]->data + (t * a->heads + head) * a->size, 0, a->group * a->size * sizeof(float));
+        for (size_t h = 0; h < a->group; h++) {
+            top[(t - from) * a->group + h] = -INFINITY;
+            sum[(t - from) * a->group + h] = 0;
         }
-        float high = fmaxf(k->maximum_f32(score, n), top);
-        if (high > top) {
-            float shrink = expf(top - high);
-            sum *= shrink;
-            k->mul_f32(out, out, 1, &shrink, 0, a->size);
-            top = high;
-        }
-        k->sub_f32(score, score, 1, &top, 0, n);
-        k->exp_f32(score, score, n);
-        sum += k->sum_f32(score, n);
-        rows = page_rows(j, 1, page, from, n, kv_head, decoded, &row_size);
-        k->mix_rows(out, score, rows, row_size, n, a->size, half);
     }
-    float share = 1 / sum;
-    k->mul_f32(out, out, 1, &share, 0, a->size);
+    for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
+        tiles tile = page_tiles(j, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), kv_head, room);
+        for (size_t t = from; t < to; t++)
+            attend_token(j, &tile, page, t, head, top + (t - from) * a->group, sum + (t - from) * a->group);
+    }
+    for (size_t t = from; t < to; t++)
+        for (size_t h = 0; h < a->group; h++) {
+            float *out = (float *)j->r->out[0]->data + (t * a->heads + head + h) * a->size;
+            float share = 1 / sum[(t - from) * a->group + h];
+            j->r->k->mul_f32(out, out, 1, &share, 0, a->size);
+        }
 }
 
 static hn_err run_attention(const hn_run *r)
 {
     const attention *a = r->state;
     job j = { r, a, r->kv, r->in[3]->data };
-    bool block_heads = a->size % HN_Q8_BLOCK == 0;
+    bool block_heads = a->size % hn_qtype_get(j.kv->o.type)->block_count == 0;
     if (!j.kv)
         return hn_fail(r->cx, HN_EARG, "attention needs a session's key-value cache");
     if (j.kv->o.width != a->kv_heads * a->size || a->layer >= j.kv->o.layers || (j.kv->o.type == HN_QT_Q8_0 && !block_heads))
@@ -225,7 +170,7 @@ static hn_err run_attention(const hn_run *r)
         if (j.pos[t] < 0 || (size_t)j.pos[t] >= j.kv->pages * HN_KV_PAGE)
             return hn_fail(r->cx, HN_EARG, "position %d has no room in the cache", j.pos[t]);
     hn_parallel(r, a->rows, store_token, &j);
-    hn_parallel(r, a->rows * a->heads, attend, &j);
+    hn_parallel(r, a->heads / a->group * hn_ceil_div(a->rows, a->block), attend, &j);
     return HN_OK;
 }
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model_file.c: a model's exact figures from its file, without running it.
+ *
+ * Language models: tensors' own sizes, and the same plans for one token and for a chunk that a stream will
+ * make, measured and not packed.  Graphs: the plan that a session will be made of, packed, since what packing
+ * and folding leave behind is known only then; the session's one block is added to it. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/num.h"
+#include "base/pool.h"
+#include "base/process.h"
+#include "formats/format.h"
+#include "llm/lm.h"
+#include "plan/model.h"
+#include "runtime/plan.h"
+
+/* Pages of code, stacks of threads: what a run touches that no plan knows, much the same for every model. */
+#define RUN_BYTES 250000
+#define LM_RUN_BYTES 650000      /* of a language model: more kernels, the tokenizer's tables */
+
+/* Private bytes since `before`; pages given back meanwhile do not make it negative. */
+static size_t grown(size_t before)
+{
+    size_t now = hn_private_bytes();
+    return now > before ? now - before : 0;
+}
+
+static const char *base_name(const char *path) { return path + hn_path_dir_len(path); }
+
+/* ---- Language models ------------------------------------------------------------------------------ */
+
+/* The type that holds most of the bytes names the file. */
+static void sum_tensors(const hn_gguf *g, hn_model *m)
+{
+    bool tied = !hn_gguf_tensor_find(g, "output.weight");
+    double most = 0;
+    for (size_t i = 0; i < g->tensor_count; i++) {
+        const hn_gguf_tensor *t = &g->tensors[i];
+        double of_type = 0;
+        m->weights += (double)t->size;
+        if (tied || strcmp(t->name, "token_embd.weight") != 0)
+            m->token_bytes += (double)t->size;
+        double elements = 1;
+        for (int d = 0; d < t->shape.rank; d++)
+            elements *= (double)t->shape.dim[d];
+        m->params += elements;
+        for (size_t k = 0; k < g->tensor_count; k++)
+            of_type += g->tensors[k].type == t->type ? (double)g->tensors[k].size : 0;
+        if (of_type > most) {
+            most = of_type;
+            m->precision = hn_qtype_get(t->type)->name;
+        }
+    }
+}
+
+static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *out)
+{
+    const hn_shape shape[3] = { { 1, { rows } }, { 1, { rows } }, { 1, { 1 } } };
+    hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
+    hn_plan *p;
+    HN_TRY(hn_plan_new(cx, lm->graph, &o, &p));
+    *out += (double)p->stats.arena_bytes;
+    hn_plan_free(cx, p);
+    return HN_OK;
+}
+
+static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
+{
+    size_t before = hn_private_dirty_bytes();
+    hn_lm lm = { 0 };
+    hn_lm_opts o = { .threads = threads };
+    HN_TRY(hn_lm_open(cx, path, &o, &lm));
+    const hn_lm_shape *s = &lm.shape;
+    size_t now = hn_private_dirty_bytes();       /* pages of the file are its weights, counted below */
+    m->own = (double)(base + (now > before ? now - before : 0) + LM_RUN_BYTES);
+    m->lm = true;
+    m->family = "llm";
+    m->task = "text generation";
+    m->dims = (hn_lm_dims){ .layers = s->layers, .width = s->width, .ffn = s->ffn, .kv_heads = s->kv_heads,
+                            .head_size = s->head_size, .vocab = s->vocab };
+    m->context_max = s->context;
+    sum_tensors(lm.file, m);
+    /* A stream keeps three plans: for one token, for whole chunks, and for what is left of a prompt. */
+    const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
+    hn_err e = HN_OK;
+    for (size_t i = 0; !e && i < 3; i++)
+        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena);
+    hn_lm_close(&lm);
+    return e;
+}
+
+/* ---- Graphs --------------------------------------------------------------------------------------- */
+
+static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape **out, hn_model *m)
+{
+    hn_shape *shape = HN_NEW(a, hn_shape, g->in_count);
+    if (!shape)
+        return hn_nomem(cx, "shapes");
+    for (size_t i = 0; i < g->in_count; i++) {
+        shape[i] = g->in[i]->t.shape;
+        if (shape[i].rank < 0)
+            return hn_fail(cx, HN_EUNSUP, "unsupported: a plan for input '%s' of any rank", g->in[i]->name);
+        for (int d = 0; d < shape[i].rank; d++)
+            if (hn_is_symbol(shape[i].dim[d]))
+                shape[i].dim[d] = 1;
+        if (i == 0 && shape[i].rank == 4)        /* either order of channels: the two largest are the picture */
+            m->pixels = (double)shape[i].dim[2] *
+                        (double)(shape[i].dim[1] > shape[i].dim[3] ? shape[i].dim[1] : shape[i].dim[3]);
+    }
+    *out = shape;
+    return HN_OK;
+}
+
+static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
+{
+    size_t before = hn_private_bytes();
+    hn_source src = { 0 };
+    hn_shape *shape = NULL;
+    hn_plan *p = NULL;
+    HN_TRY(hn_source_open(cx, path, &src));
+    hn_err e = hn_source_runnable(cx, &src);
+    if (!e)
+        e = fixed_shapes(cx, src.graph, a, &shape, m);
+    if (!e) {
+        hn_plan_opts o = { .threads = threads, .in_shape = shape };
+        e = hn_plan_new(cx, src.graph, &o, &p);
+    }
+    if (!e) {
+        bool floats = false;
+        size_t inputs = 0;
+        for (size_t i = 0; i < src.graph->in_count; i++)
+            inputs += hn_bytes(&(hn_tensor){ src.graph->in[i]->t.dtype, shape[i], NULL });
+        for (size_t i = 0; i < src.graph->value_count; i++)
+            if (hn_is_const(src.graph->value[i])) {
+                const hn_tensor *t = &src.graph->value[i]->t;
+                m->params += (double)hn_count(t);
+                m->weights += (double)hn_bytes(t);
+                floats |= t->dtype == HN_F32 && hn_count(t) > 64;
+            }
+        m->family = "graph";
+        m->task = "";
+        m->precision = floats ? "FP32" : "INT8";
+        m->ops = p->stats.macs * 2;
+        m->arena = (double)(p->stats.arena_bytes + inputs);
+        m->held = (double)(grown(before) + RUN_BYTES);
+        for (size_t i = 0; i < p->step_count; i++)
+            m->plain_steps += strcmp(p->step[i].impl->name, "eval") == 0;
+        m->own = (double)base;
+    }
+    hn_plan_free(cx, p);
+    hn_source_close(cx, &src);
+    return e;
+}
+
+hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *out)
+{
+    hn_model m = { .id = base_name(path), .name = base_name(path), .precision = "" };
+    hn_file f;
+    HN_TRY(hn_file_open(cx, path, &f));
+    bool lm = hn_gguf_probe(f.data, f.len);
+    hn_file_close(&f);
+    HN_TRY(lm ? read_lm(cx, path, threads, base, &m) : read_graph(cx, path, threads, base, a, &m));
+    *out = m;
+    return HN_OK;
+}

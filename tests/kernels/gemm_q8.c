@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/kernels.h"
+
+#include <stdlib.h>
+
+enum { COLS_MAX = 192 };
+
+/* Factors from far below 1 to above it, and what they are in parts. */
+typedef struct rules {
+    hn_requant q;
+    hn_factor factor[COLS_MAX];
+    int32_t bias[COLS_MAX], fraction[COLS_MAX], left[COLS_MAX], right[COLS_MAX];
+    double real[COLS_MAX];
+} rules;
+
+static void make_rules(rules *r, hn_rounding rule, int zero, int low, int high)
+{
+    static const double some[] = { 0.0003, 0.00390625, 0.5, 1, 0.02, 3.7, 1e-9, 0 };
+    for (size_t j = 0; j < COLS_MAX; j++) {
+        hn_factor f = r->factor[j] = hn_factor_of(some[hn_random() % 8]);
+        r->bias[j] = (int32_t)(hn_random() % 4001) - 2000;
+        r->fraction[j] = f.fraction;
+        r->left[j] = f.shift > 0 ? f.shift : 0;
+        r->right[j] = f.shift < 0 ? -f.shift : 0;
+        r->real[j] = f.real;
+    }
+    r->q = (hn_requant){ rule, r->bias, r->fraction, r->left, r->right, r->real, zero, low, high };
+}
+
+static uint8_t wanted(const rules *r, int32_t sum, size_t j)
+{
+    int32_t v = (int32_t)((uint32_t)sum + (uint32_t)r->bias[j]);
+    return (uint8_t)hn_clamp_i32((int64_t)hn_rescale(v, r->factor[j], r->q.rule) + r->q.zero, r->q.low, r->q.high);
+}
+
+static const hn_rounding all_rules[] = { HN_ROUND_AWAY, HN_ROUND_UP, HN_ROUND_EVEN };
+
+/* One shape; `loud` weights have pairs whose products do not fit 16 bits. */
+static void check_product(const hn_kernels *k, size_t m, size_t n, size_t depth, bool loud, rules *r)
+{
+    size_t lda = (depth + 3) / 4 * 4 + 4 * (m % 2), ldc = n + 3;
+    uint8_t *a = hn_guarded(m ? (m - 1) * lda + (depth + 3) / 4 * 4 : 0), *c = hn_guarded(m ? (m - 1) * ldc + n : 0);
+    int8_t *b = hn_guarded(n * depth), *packed = aligned_alloc(64, (k->pack_q8_size(depth, n) + 63) / 64 * 64);
+    int32_t *row = hn_guarded(m * sizeof *row);
+    for (size_t i = 0; m && i < (m - 1) * lda + (depth + 3) / 4 * 4; i++)
+        a[i] = hn_random() % 4 ? (uint8_t)hn_random() : 255;
+    for (size_t i = 0; i < n * depth; i++)
+        b[i] = (int8_t)(loud ? hn_random() : hn_random() % 129 - 64);
+    for (size_t i = 0; i < m; i++)
+        row[i] = (int32_t)(hn_random() % 1001) - 500;
+    k->pack_q8(packed, b, depth, n);
+    hn_gemm_q8 g = { .m = m, .n = n, .k = depth, .a = a, .lda = lda, .b = packed, .c = c, .ldc = ldc,
+                     .row = m % 3 ? row : NULL, .q = &r->q };
+    k->gemm_q8(&g);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            int32_t sum = m % 3 ? row[i] : 0;
+            for (size_t p = 0; p < depth; p++)
+                sum += a[i * lda + p] * b[j * depth + p];
+            CHECK_INT(c[i * ldc + j], wanted(r, sum, j));
+        }
+    free(packed);
+}
+
+KERNEL_TEST(gemm_q8)
+{
+    static const size_t rows[] = { 0, 1, 2, 5, 12, 13, 25 }, cols[] = { 1, 7, 16, 33, 100 }, depth[] = { 1, 3, 4, 27, 64 };
+    static rules r;
+    for (size_t i = 0; i < 7; i++)
+        for (size_t j = 0; j < 5; j++)
+            for (size_t p = 0; p < 5; p++) {
+                make_rules(&r, all_rules[(i + j + p) % 3], j % 2 ? -3 : 120, j % 2 ? -128 : 0, j % 2 ? 127 : 255);
+                check_product(k, rows[i], cols[j], depth[p], (i + p) % 2, &r);
+            }
+}
+
+/* Where rounding shows: sums around halves of every factor, and the largest there are. */
+KERNEL_TEST(requant_f32)
+{
+    static rules r;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t n = 1; n <= 70; n += 3) {
+            float *in = hn_guarded(4 * n * sizeof *in);
+            uint8_t *out = hn_guarded(4 * n);
+            make_rules(&r, all_rules[i], 10, 0, 255);
+            for (size_t j = 0; j < 4 * n; j++)
+                in[j] = hn_random() % 2 ? (float)((int)(hn_random() % 16385) - 8192) : (float)(int)(hn_random() >> 8) - 8388608;
+            k->requant_f32(out, in, 4, n, &r.q);
+            for (size_t j = 0; j < 4 * n; j++)
+                CHECK_INT(out[j], wanted(&r, (int32_t)in[j], j % n));
+        }
+}
+
+/* Extremes of 32 bits go through the product, whose rows may add anything. */
+TEST(sums_at_the_ends_of_32_bits_are_rescaled_as_defined)
+{
+    static rules r;
+    const uint8_t a[4] = { 0 };
+    const int8_t b[COLS_MAX * 4] = { 0 };
+    static const int32_t rows[] = { INT32_MAX, INT32_MIN, INT32_MAX - 2000, INT32_MIN + 2000, 1 << 30, -(1 << 30) };
+    for (const hn_kernels *const *k = hn_kernel_tables; *k; k++)
+        for (size_t i = 0; i < 18 && hn_kernels_runs(*k); i++) {
+            uint8_t c[COLS_MAX];
+            int8_t *packed = aligned_alloc(64, ((*k)->pack_q8_size(4, COLS_MAX) + 63) / 64 * 64);
+            make_rules(&r, all_rules[i % 3], -128 + 128 * (i % 2), i % 2 ? 0 : -128, i % 2 ? 255 : 127);
+            (*k)->pack_q8(packed, b, 4, COLS_MAX);
+            hn_gemm_q8 g = { .m = 1, .n = COLS_MAX, .k = 4, .a = a, .lda = 4, .b = packed, .c = c, .ldc = COLS_MAX,
+                             .row = &rows[i / 3], .q = &r.q };
+            (*k)->gemm_q8(&g);
+            for (size_t j = 0; j < COLS_MAX; j++)
+                CHECK_INT(c[j], wanted(&r, rows[i / 3], j));
+            free(packed);
+        }
+}
+
+KERNEL_TEST(pack_q8)
+{
+    for (size_t n = 1; n < 70; n += 17)
+        for (size_t depth = 1; depth < 30; depth += 7) {
+            size_t bytes = k->pack_q8_size(depth, n);
+            int8_t *b = hn_guarded(n * depth), *out = hn_guarded(bytes);
+            int64_t sum = 0, want = 0;
+            for (size_t i = 0; i < n * depth; i++)
+                want += b[i] = (int8_t)(100 + i % 20);
+            k->pack_q8(out, b, depth, n);
+            for (size_t i = 0; i < bytes; i++)
+                sum += out[i];
+            CHECK(sum == want || depth == 1);        /* loud panels have a flag of 0, and what is left over is 0 */
+        }
+}
+
+KERNEL_TEST(pack_q8_size)
+{
+    CHECK(k->pack_q8_size(5, 3) >= 64 + 8 * 3);
+    CHECK_INT(k->pack_q8_size(5, 3) % 4, 0);
+}
+
+KERNEL_TEST(row_sums_u8)
+{
+    for (size_t depth = 0; depth < 200; depth += 13) {
+        uint8_t *a = hn_guarded(3 * depth);
+        int32_t out[3], want[3] = { 0, 0, 0 };
+        for (size_t i = 0; i < 3 * depth; i++)
+            want[i / depth] += a[i] = (uint8_t)hn_random();
+        k->row_sums_u8(out, a, depth, 3, depth, -7, 11);
+        for (int i = 0; i < 3; i++)
+            CHECK_INT(out[i], want[i] * -7 + 11);
+    }
+}
+
+KERNEL_TEST(flip_u8)
+{
+    for (size_t n = 0; n < 100; n += 9) {
+        uint8_t *in = hn_guarded(n), *out = hn_guarded(n);
+        for (size_t i = 0; i < n; i++)
+            in[i] = (uint8_t)(i * 7);
+        k->flip_u8(out, in, n);
+        for (size_t i = 0; i < n; i++)
+            CHECK_INT((int8_t)in[i] + 128, out[i]);
+    }
+}
