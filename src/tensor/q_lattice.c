@@ -164,7 +164,7 @@ static float choose(const hn_q_lattice *l, const float *x, const float *w, float
     float inverse = 1 / scale, sum = 0;
     int groups = s->run / s->dims, step = s->shifts ? s->shift_run / s->dims : groups;
     for (int first = 0; first < groups; first += step) {
-        float best = INFINITY;
+        float best = 0;
         for (int down = 0; down <= (s->shifts ? 1 : 0); down++) {
             float shift = s->shifts ? (down ? -0.125f : 0.125f) : 0, part = 0, e;
             uint16_t point[8];
@@ -173,7 +173,7 @@ static float choose(const hn_q_lattice *l, const float *x, const float *w, float
                 point[g] = (uint16_t)nearest(l, x + at, w + at, inverse, shift, &e);
                 part += e;
             }
-            if (part < best) {
+            if (down == 0 || part < best) {          /* something, even where no error is a number */
                 best = part;
                 memcpy(c->point + first, point, (size_t)step * sizeof *point);
                 for (int g = 0; g < step && s->shifts; g++)
