@@ -22,7 +22,7 @@ static hn_err copy(hn_cli *c, const hn_system *sys, const char *from, const char
 static bool names_package(const char *url)
 {
     const char *last = strrchr(url, '/');
-    return last && (strchr(last, ':') || strstr(last, "@sha256"));
+    return last > strstr(url, "://") + 2 && (strchr(last, ':') || strstr(last, "@sha256"));
 }
 
 static hn_err run(hn_cli *c)
