@@ -47,7 +47,10 @@ bool hn_q_is_lattice(hn_qtype t)
     return hn_q_points(t, &n) != NULL;
 }
 
-static int level_index(const spec *s, unsigned point, int i) { return (int)(s->dims == 8 ? point >> 2 * i & 3 : point >> 4 * i & 7); }
+static int level_index(const spec *s, unsigned point, int i)
+{
+    return (int)(s->dims == 8 ? point >> 2 * i & 3 : point >> 4 * i & 7);
+}
 
 /* The points nearest to one combination of levels, by insertion. */
 static void find_near(hn_q_lattice *l, size_t code)
@@ -302,7 +305,8 @@ static unsigned point_at(const block *b, const spec *s, int group)       /* grou
     return b->run[group / per].point[group % per];
 }
 
-static unsigned down_at(const block *b, const spec *s, int eight) { return b->run[eight * 8 / s->run].down[eight * 8 % s->run / 8]; }
+static unsigned down_at(const block *b, const spec *s,
+                        int eight) { return b->run[eight * 8 / s->run].down[eight * 8 % s->run / 8]; }
 
 static void put32(uint8_t *p, uint32_t v)
 {
