@@ -2,7 +2,6 @@
 /* qpool.c: bytes, many to one: pools and resizing on channels-last pictures, the largest of a row.
  *
  * Plain loops over channels, which compilers turn into vectors; bit for bit what the operators say. */
-#include <math.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -219,36 +218,25 @@ static bool accepts_argmax(const hn_prep *p)
 {
     const hn_shape *x = &p->in[0]->shape;
     int64_t axis = hn_attr_int(p->node, "axis", 0);
-    return hn_op_is(p->node, "ArgMax") && (is_byte(p->in[0]) || p->in[0]->dtype == HN_F32) && x->rank > 0 &&
-           (axis == -1 || axis == x->rank - 1) && !hn_attr_int(p->node, "select_last_index", 0) && hn_count(p->out[0]) > 0 &&
-           p->node->act.kind == HN_ACT_NONE && p->out[0]->dtype == HN_I64;
+    return hn_op_is(p->node, "ArgMax") && is_byte(p->in[0]) && x->rank > 0 && (axis == -1 || axis == x->rank - 1) &&
+           !hn_attr_int(p->node, "select_last_index", 0) && hn_count(p->out[0]) > 0 && p->node->act.kind == HN_ACT_NONE;
 }
 
-/* The first of the largest; NaN is larger than anything. */
-#define LARGEST(type, MORE)                                                                         \
-    for (size_t k = 0; k < rows; k++) {                                                             \
-        const type *v = (const type *)data + k * n;                                                 \
-        size_t best = 0;                                                                            \
-        for (size_t i = 1; i < n; i++)                                                              \
-            best = MORE ? i : best;                                                                 \
-        out[k] = (int64_t)best;                                                                     \
-    }
-
+/* The first of the largest. */
 static void argmax_rows(void *arg, size_t piece, unsigned worker)
 {
     const hn_run *r = arg;
     const hn_tensor *x = r->in[0];
-    size_t n = (size_t)x->shape.dim[x->shape.rank - 1], all = hn_count(r->out[0]), first = piece * ROWS;
-    size_t rows = hn_min(ROWS, all - first);
-    const char *data = (const char *)x->data + first * n * (x->dtype == HN_F32 ? sizeof(float) : 1);
-    int64_t *out = (int64_t *)r->out[0]->data + first;
+    size_t n = (size_t)x->shape.dim[x->shape.rank - 1], first = piece * ROWS, end = hn_min(first + ROWS, hn_count(r->out[0]));
+    const uint8_t flip = x->dtype == HN_I8 ? 0x80 : 0;         /* signed bytes in the order of unsigned ones */
     (void)worker;
-    if (x->dtype == HN_U8)
-        LARGEST(uint8_t, v[i] > v[best])
-    else if (x->dtype == HN_I8)
-        LARGEST(int8_t, v[i] > v[best])
-    else
-        LARGEST(float, v[i] > v[best] || (isnan(v[i]) && !isnan(v[best])))
+    for (size_t k = first; k < end; k++) {
+        const uint8_t *v = (const uint8_t *)x->data + k * n;
+        size_t best = 0;
+        for (size_t i = 1; i < n; i++)
+            best = (v[i] ^ flip) > (v[best] ^ flip) ? i : best;
+        ((int64_t *)r->out[0]->data)[k] = (int64_t)best;
+    }
 }
 
 static hn_err run_argmax(const hn_run *r)
@@ -257,6 +245,6 @@ static hn_err run_argmax(const hn_run *r)
     return HN_OK;
 }
 
-const hn_impl hn_impl_argmax = {
-    .name = "argmax.rows", .rule = HN_RULE_PLAIN, .accepts = accepts_argmax, .run = run_argmax,
+const hn_impl hn_impl_argmax_8bit = {
+    .name = "argmax.8bit", .rule = HN_RULE_PLAIN, .accepts = accepts_argmax, .run = run_argmax,
 };
