@@ -29,6 +29,7 @@ typedef struct tile_args {
     const size_t *run_at;               /* of the run in which this block of k begins, */
     size_t skip, run;                   /* so far into it; elements of a run */
     const float *b; size_t panel;       /* floats from one panel of B to the next */
+    const char *ahead; size_t ahead_step;       /* of B, needed next: fetched so many bytes a turn */
     float *c; size_t ldc;
     size_t k, cols;                     /* cols: of C, may end inside the last vector */
     int first;                          /* start from bias and add; otherwise from what C holds */
@@ -61,12 +62,17 @@ VEC void tile(const tile_args *t, int rows, int vecs)
 
     const float *b = t->b;
     const size_t *run_at = t->run_at;
-    size_t lda = t->lda, panel = t->panel, skip = t->skip;
+    size_t lda = t->lda, panel = t->panel, skip = t->skip, ahead_step = t->ahead_step;
+    const char *ahead = t->ahead;
     for (size_t left = t->k, n; left > 0; left -= n, skip = 0) {
         const float *a = t->a + *run_at++ + skip;
         n = t->run - skip < left ? t->run - skip : left;
         for (const float *end = a + n; a < end; a++, b += NR) {
             vf bv[8];
+            if (rows > 2) {
+                __builtin_prefetch(ahead, 0, 2);
+                ahead += ahead_step;
+            }
             UNROLL
             for (int v = 0; v < vecs; v++)
                 bv[v] = vf_load(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N);
@@ -128,6 +134,11 @@ static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows,
         t.cols = cols;
         t.b = g->b + j / NR * t.panel + k0 * NR + j % NR;
         t.bias = g->bias ? g->bias + j : NULL;
+        /* The next columns' part of B comes into the second cache while this part is at work; where
+         * weights are large, it would come from memory. */
+        bool more = j + cols < g->n && t.k > 0;
+        t.ahead = (const char *)(more ? g->b + (j + cols) / NR * t.panel + k0 * NR : t.b);
+        t.ahead_step = more ? (t.k * NR * sizeof(float) * rows / count + t.k) / t.k : 0;
         size_t at = first % line;
         const float *a = g->a + first / line * g->line_step;
         for (size_t i = first, tall; i < first + count; i += tall, at += tall) {
@@ -141,6 +152,7 @@ static void strip(const hn_gemm_f32 *g, size_t first, size_t count, size_t rows,
             t.c = g->c + i * g->ldc + j;
             t.add = g->add ? g->add + i * g->ld_add + j : NULL;
             tiles[(tall - 1) * 4 + (size_t)w](&t);
+            t.ahead += t.ahead_step * t.k;
         }
     }
 }
@@ -173,8 +185,11 @@ void K(gemm_f32)(const hn_gemm_f32 *g)
             strip(g, i, block, rows, k0, k1);
             k0 = k1;
         } while (k0 < g->k);
-        for (size_t r = i; !clip && r < i + block; r++)
-            K(act_f32)(g->c + r * g->ldc, g->c + r * g->ldc, g->n, g->act);
+        if (clip)
+            continue;
+        bool together = g->ldc == g->n;              /* one call then: for short rows the call would cost most */
+        for (size_t r = i, some = together ? block : 1; r < i + block; r += some)
+            K(act_f32)(g->c + r * g->ldc, g->c + r * g->ldc, some * g->n, g->act);
     }
 }
 

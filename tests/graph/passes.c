@@ -382,6 +382,83 @@ TEST(silu_counts_as_one_activation)
     }
 }
 
+TEST(gelu_written_out_counts_as_one_activation)
+{
+    static const char *const last[][2] = { { "c one", "p half" }, { "one c", "half p" } };
+    for (int i = 0; i < 4; i++) {
+        test_model m = { 0 };
+        conv(&m, true);
+        test_const(&m, "root", F32(SCALAR, i % 2 ? 0.70710678f : 1.41421356f));
+        test_const(&m, "unit", F32(SCALAR, 1));
+        test_const(&m, "half", F32(SCALAR, 0.5f));
+        test_node(&m, i % 2 ? "Mul" : "Div", "c root", "d", NULL);
+        test_node(&m, "Erf", "d", "e", NULL);
+        test_node(&m, "Add", "e unit", "one", NULL);
+        test_node(&m, "Mul", last[i / 2][0], "p", NULL);
+        test_node(&m, "Mul", last[i / 2][1], "a", NULL);
+        test_node(&m, "Neg", "a", "y", NULL);
+        test_output(&m, "y");
+        expect(&m, "activation", "Conv:gelu Neg");
+    }
+
+    test_model other = { 0 };                                      /* another factor: not GELU */
+    conv(&other, true);
+    test_const(&other, "root", F32(SCALAR, 1.5f));
+    test_const(&other, "unit", F32(SCALAR, 1));
+    test_const(&other, "half", F32(SCALAR, 0.5f));
+    test_node(&other, "Div", "c root", "d", NULL);
+    test_node(&other, "Erf", "d", "e", NULL);
+    test_node(&other, "Add", "e unit", "one", NULL);
+    test_node(&other, "Mul", "c one", "p", NULL);
+    test_node(&other, "Mul", "p half", "y", NULL);
+    test_output(&other, "y");
+    expect(&other, "activation", "Conv Div Erf Add Mul Mul");
+}
+
+/* ---- layernorm, sum ---------------------------------------------------------------------------------- */
+
+static void norm(test_model *m, const char *square, float exponent)
+{
+    test_input(m, "x", HN_F32, SHAPE(2, 3, 4));
+    test_const(m, "axis", I64(SHAPE(1), -1));
+    test_const(m, "two", F32(SCALAR, exponent));
+    test_const(m, "eps", F32(SCALAR, 1e-3f));
+    test_const(m, "scale", F32(SHAPE(4), 1, 2, -3, 4));
+    test_const(m, "shift", F32(SHAPE(1, 1, 4), 0.5f, 0, 1, -1));
+    test_node(m, "ReduceMean", "x axis", "mean", NULL);
+    test_node(m, "Sub", "x mean", "d", NULL);
+    test_node(m, square, strcmp(square, "Pow") ? "d d" : "d two", "dd", NULL);
+    test_node(m, "ReduceMean", "dd axis", "var", NULL);
+    test_node(m, "Add", "var eps", "v", NULL);
+    test_node(m, "Sqrt", "v", "dev", NULL);
+    test_node(m, "Div", "d dev", "unit", NULL);
+    test_node(m, "Mul", "scale unit", "s", NULL);
+    test_node(m, "Add", "s shift", "y", NULL);
+    test_output(m, "y");
+}
+
+TEST(a_normalisation_written_out_is_put_together)
+{
+    test_model pow = { 0 }, mul = { 0 }, cube = { 0 };
+    norm(&pow, "Pow", 2);
+    expect(&pow, "layernorm", "LayerNormalization");
+    norm(&mul, "Mul", 2);
+    expect(&mul, "layernorm", "LayerNormalization");
+    norm(&cube, "Pow", 4);                                         /* not a variance */
+    expect(&cube, "layernorm", "ReduceMean Sub Pow ReduceMean Add Sqrt Div Mul Add");
+}
+
+TEST(a_sum_of_two_is_an_addition)
+{
+    test_model m = { 0 };
+    test_input(&m, "a", HN_F32, SHAPE(2, 3));
+    test_input(&m, "b", HN_F32, SHAPE(3));
+    test_node(&m, "Sum", "a b", "c", NULL);
+    test_node(&m, "Sum", "a b c", "y", NULL);
+    test_output(&m, "y");
+    expect(&m, "sum", "Add Sum");
+}
+
 TEST(silu_as_an_output_keeps_its_name)
 {
     test_model m = { 0 };

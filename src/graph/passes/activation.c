@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* activation: an activation after a product or a sum is applied while the result is in registers.
  *
- * x * Sigmoid(x), as exporters write SiLU, counts as one activation. */
+ * x * Sigmoid(x), as exporters write SiLU, counts as one activation, and so does GELU written out. */
+#include <math.h>
 #include <string.h>
 
 #include "graph/activation.h"
@@ -34,16 +35,63 @@ static hn_value *silu_input(const hn_graph *g, const hn_node *mul)
     return NULL;
 }
 
+static const hn_node *made_by(const hn_value *v, const char *name)
+{
+    const hn_node *n = v->maker;
+    return n && !n->op->domain && strcmp(n->op->name, name) == 0 && n->act.kind == HN_ACT_NONE ? n : NULL;
+}
+
+/* An operand that is this number: gives the other one. */
+static hn_value *beside(const hn_node *n, double number)
+{
+    for (int i = 0; n && i < 2; i++) {
+        const hn_tensor *t = &n->in[i]->t;
+        if (t->data && t->dtype == HN_F32 && hn_count(t) == 1 && fabs((double)*(const float *)t->data - number) < 1e-6)
+            return n->in[1 - i];
+    }
+    return NULL;
+}
+
+/* 1 + Erf(x / sqrt 2): gives x. */
+static hn_value *erf_input(const hn_graph *g, const hn_value *v)
+{
+    const hn_value *e = beside(made_by(v, "Add"), 1);
+    const hn_node *erf = e ? made_by(e, "Erf") : NULL;
+    if (!erf || hn_graph_uses(g, v) != 1 || hn_graph_uses(g, e) != 1 || hn_graph_uses(g, erf->in[0]) != 1)
+        return NULL;
+    const hn_node *div = made_by(erf->in[0], "Div");
+    hn_value *x = beside(made_by(erf->in[0], "Mul"), 0.70710678118654752);
+    return x || !div || beside(div, 1.41421356237309505) != div->in[0] ? x : div->in[0];
+}
+
+/* 0.5 x (1 + Erf(x / sqrt 2)), the factors in any order: gives x. */
+static hn_value *gelu_input(const hn_graph *g, const hn_node *n)
+{
+    if (n->op->domain || strcmp(n->op->name, "Mul") != 0 || n->act.kind != HN_ACT_NONE)
+        return NULL;
+    const hn_value *inner = beside(n, 0.5);
+    const hn_node *mul = inner ? made_by(inner, "Mul") : NULL;
+    for (int i = 0; i < 2; i++) {
+        if (mul && hn_graph_uses(g, inner) == 1 && erf_input(g, mul->in[i]) == mul->in[1 - i])
+            return mul->in[1 - i];                          /* (x a) 0.5 */
+        hn_value *x = erf_input(g, n->in[i]);
+        if (x && hn_graph_uses(g, n->in[1 - i]) == 1 && beside(made_by(n->in[1 - i], "Mul"), 0.5) == x)
+            return x;                                       /* (0.5 x) a */
+    }
+    return NULL;
+}
+
 static hn_err run(hn_ctx *cx, hn_graph *g, size_t *changes)
 {
     (void)cx;
     for (size_t i = 0; i < g->node_count; i++) {
         hn_node *n = g->node[i];
         hn_act act;
-        hn_value *x = silu_input(g, n);
-        size_t uses = 2;                      /* by the Sigmoid and by the Mul */
-        if (x) {
-            act = (hn_act){ .kind = HN_ACT_SILU };
+        hn_value *x = silu_input(g, n), *gelu = x ? NULL : gelu_input(g, n);
+        size_t uses = 2;                      /* by the function and by the product with it */
+        if (x || gelu) {
+            act = (hn_act){ .kind = x ? HN_ACT_SILU : HN_ACT_GELU };
+            x = x ? x : gelu;
         } else if (n->act.kind == HN_ACT_NONE && hn_node_act(n, &act)) {
             x = n->in[0];
             uses = 1;
