@@ -9,7 +9,7 @@ threads=${THREADS:-2} prompt=${PROMPT:-512} answer=${ANSWER:-64}
 [ -x "$LLAMA_BENCH" ] || { echo "LLAMA_BENCH does not name a program: '$LLAMA_BENCH'" >&2; exit 2; }
 
 ours() {
-    "$hone" bench "$1" --threads "$threads" --seconds 0 --prompt-tokens "$prompt" --answer-tokens "$answer" --json |
+    "$hone" bench "$1" --threads "$threads" --seconds 0.01 --prompt-tokens "$prompt" --answer-tokens "$answer" --json |
         tr ',{}' '\n\n\n' | awk -F: '{ gsub(/[" ]/, "", $1); v[$1] = $2 + 0 }
             END { print v["prefill_tokens_per_second"], v["decode_tokens_per_second"], v["machine_read_gb_per_second"],
                         v["decode_gb_per_second"], v["private_bytes"] / 1e6 }'

@@ -160,9 +160,20 @@ VEC void some_heads(const hn_attend_page *a, size_t first, int heads)
 
 void K(attend_page)(const hn_attend_page *a)
 {
-    size_t h = 0;
-    for (; h + HEADS <= a->heads; h += HEADS)
-        some_heads(a, h, HEADS);
-    for (; h < a->heads; h++)
-        some_heads(a, h, 1);
+    for (size_t h = 0, left; h < a->heads;) {
+        left = a->heads - h;
+        if (HEADS >= 4 && left >= 4) {
+            some_heads(a, h, HEADS);
+            h += HEADS;
+        } else if (HEADS >= 4 && left == 3) {
+            some_heads(a, h, HEADS - 1);
+            h += 3;
+        } else if (left >= 2) {
+            some_heads(a, h, 2);
+            h += 2;
+        } else {
+            some_heads(a, h, 1);
+            h++;
+        }
+    }
 }

@@ -4,13 +4,15 @@
 
 #include <math.h>
 
-#include "tensor/convert.h"
-
 /* Half precision where that is normal, as stored 8-bit blocks have it: products are then those of
  * other engines.  Outside of it a float, so that no activation is lost. */
 VEC float stored(float d)
 {
-    return fabsf(d) >= 0x1p-14f && fabsf(d) <= 65504 ? hn_f16_to_f32(hn_f32_to_f16(d)) : d;
+    uint16_t h[VF_N];
+    float f[VF_N];
+    vf_store_half(h, vf_set(d));
+    vf_store(f, vf_load_half(h));
+    return fabsf(d) >= 0x1p-14f && fabsf(d) <= 65504 ? f[0] : d;
 }
 
 /* 32 activations by a common factor. */
