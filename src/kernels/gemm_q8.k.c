@@ -232,9 +232,3 @@ void K(row_sums_u8)(int32_t *out, const uint8_t *a, size_t lda, size_t rows, siz
         out[r] = (int32_t)((uint32_t)all * (uint32_t)factor + (uint32_t)offset);
     }
 }
-
-void K(flip_u8)(uint8_t *out, const uint8_t *in, size_t n)
-{
-    for (size_t i = 0; i < n; i++)          /* compilers see the vectors in this one */
-        out[i] = in[i] ^ 0x80;
-}

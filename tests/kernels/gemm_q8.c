@@ -149,18 +149,6 @@ KERNEL_TEST(row_sums_u8)
     }
 }
 
-KERNEL_TEST(flip_u8)
-{
-    for (size_t n = 0; n < 100; n += 9) {
-        uint8_t *in = hn_guarded(n), *out = hn_guarded(n);
-        for (size_t i = 0; i < n; i++)
-            in[i] = (uint8_t)(i * 7);
-        k->flip_u8(out, in, n);
-        for (size_t i = 0; i < n; i++)
-            CHECK_INT((int8_t)in[i] + 128, out[i]);
-    }
-}
-
 static uint8_t pair_of(const hn_qbinary *q, int a, int b)
 {
     int32_t x = a - q->a_zero, z = b - q->b_zero;
