@@ -9,7 +9,8 @@
 
 static void check(const hn_manifest *m)
 {
-    if (!hn_name_ok(m->name) || m->build == 0 || m->build > HN_BUILD_MAX || m->file_count == 0 || !hn_manifest_role(m, "model"))
+    if (!hn_name_ok(m->name) || m->build == 0 || m->build > HN_BUILD_MAX || m->file_count == 0 ||
+        !hn_manifest_role(m, "model"))
         abort();
     for (size_t i = 0; i < m->file_count; i++)
         if (!hn_package_path_ok(m->file[i].path) || strstr(m->file[i].path, "..") == m->file[i].path ||

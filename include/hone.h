@@ -294,8 +294,8 @@ HONE_API hone_status hone_lm_chat(const hone_lm *lm, const char *json, char *tex
 /* An answer as a chat holds it: {"role", "content", and where there are any "reasoning_content" and "tool_calls" of
  * {"id", "type", "function": {"name", "arguments": {...}}}}.  text: said with hone_answer_opts.special.  tools: the
  * list that was offered, as JSON; NULL: not known.  No zero at the end. */
-HONE_API hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json,
-                                     size_t cap, size_t *len, hone_error *err);
+HONE_API hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools,
+                                     char *json, size_t cap, size_t *len, hone_error *err);
 
 /* What an answer must look like; read-only, for any number of streams on its model. */
 typedef struct hone_grammar hone_grammar;
@@ -354,7 +354,22 @@ typedef struct hone_adapter_use { const hone_adapter *adapter; float scale; } ho
 
 /* All of these at once from now on; count 0: none.  Other ones than before make the stream forget what it read.
  * On failure it keeps what it had. */
-HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count, hone_error *err);
+HONE_API hone_status hone_stream_adapt(hone_stream *stream, const hone_adapter_use *uses, size_t count,
+                                       hone_error *err);
+
+/* ---- Guessing ahead: several tokens checked in one pass -------------------------------- */
+
+typedef enum hone_guess {
+    HONE_GUESS_NONE = 0,
+    HONE_GUESS_LOOKUP,         /* what followed the last time the text ended like this */
+    HONE_GUESS_MODEL           /* what a smaller model of the same vocabulary would say */
+} hone_guess;
+
+/* Changes how fast answers come and nothing else: every token is still picked from this model's own logits.  small: for
+ * HONE_GUESS_MODEL, and must stay until another way is set or the stream is freed; otherwise NULL.  most: tokens
+ * guessed at once, 1 to 7; 0: 4.  On failure the old way stays. */
+HONE_API hone_status hone_stream_guess(hone_stream *stream, hone_guess how, hone_lm *small, size_t most,
+                                       hone_error *err);
 
 /* ---- Answers --------------------------------------------------------------------------- */
 
@@ -376,6 +391,7 @@ typedef enum hone_end {
 
 typedef struct hone_answer {
     size_t prompt_tokens, reused_tokens, answer_tokens;
+    size_t guessed, guessed_right;              /* tokens; see hone_stream_guess */
     double prompt_ms, first_ms, answer_ms;      /* first_ms: from the call to the first token */
     hone_end end;
 } hone_answer;
@@ -413,8 +429,8 @@ HONE_API size_t hone_stream_trim(hone_stream *stream, size_t count);
  * cost their memory once, until one of the two would write there.  While it runs, neither is used elsewhere. */
 HONE_API hone_status hone_stream_share(hone_stream *stream, const hone_stream *from, size_t count, hone_error *err);
 
-/* What was read, to a file and back: the same bits.  A file of another model, other adapters or another type of cache, or a
- * damaged one, is refused, and the stream keeps what it had. */
+/* What was read, to a file and back: the same bits.  A file of another model, other adapters or another type of cache,
+ * or a damaged one, is refused, and the stream keeps what it had. */
 HONE_API hone_status hone_stream_save(const hone_stream *stream, const char *path, hone_error *err);
 HONE_API hone_status hone_stream_load(hone_stream *stream, const char *path, hone_error *err);
 

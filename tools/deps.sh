@@ -9,7 +9,7 @@ set -eu
 # The program and its tests.
 build='gcc libc6-dev make pkg-config libjansson-dev libjpeg62-turbo-dev libpng-dev libpcre2-dev libutf8proc-dev
        libcurl4-gnutls-dev libmicrohttpd-dev libgnutls28-dev libssl-dev libzstd-dev'
-test='libcmocka-dev zstd'
+test='libcmocka-dev zstd softhsm2'
 full='g++ clang-14 libclang-rt-14-dev llvm-14 qemu-user
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross libjansson-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64
       gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'

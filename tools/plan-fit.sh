@@ -1,10 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# plan-fit.sh [--verbose] MODEL...: private memory as `hone plan` foretells it against what `hone bench` then measures,
-# the middle of three each: pages of the program itself are private or shared as other processes come and go.
+# plan-fit.sh [--verbose] MODEL...: memory as `hone plan` foretells it against what `hone bench` then measures: what is
+# written, that is without pages of files, which are private or shared as other processes come and go.
 # Prints only what is off by more than 5 %, or everything with --verbose.  Models that are not there are passed over.
 verbose=
 [ "$1" = --verbose ] && verbose=1 && shift
+
+# A program just linked has pages that wait to be written to disk, and those count as written by it.
+sync "$(command -v hone)"
 
 # thrice KEY COMMAND...: the middle of three values of KEY in its JSON
 thrice() {
@@ -15,8 +18,8 @@ thrice() {
 for model in "$@"; do
     [ -f "$model" ] || continue
     case $model in *.gguf) tokens='--prompt-tokens 200 --answer-tokens 56' context='--context 256' ;; *) tokens= context= ;; esac
-    measured=$(thrice private_bytes hone bench "$model" --seconds 0.05 $tokens)
-    planned=$(thrice bench_private_bytes hone plan "$model" --device rpi5 $context)
+    measured=$(thrice written_bytes hone bench "$model" --seconds 0.05 $tokens)
+    planned=$(thrice bench_written_bytes hone plan "$model" --device rpi5 $context)
     awk -v m="$measured" -v p="$planned" -v name="$model" -v all="$verbose" 'BEGIN {
         if (!(m > 0 && p > 0)) { print name ": no figures"; exit }
         off = 100 * (p / m - 1)

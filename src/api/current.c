@@ -51,7 +51,8 @@ hone_status hone_watch_new(hone_ctx *ctx, const char *store, const char *name, h
     hone_watch *w = hn_calloc(&cx, 1, sizeof *w);
     hn_err e = w ? HN_OK : hn_nomem(&cx, "a watch");
     if (!e && !hn_name_ok(name))
-        e = hn_fail(&cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'", name);
+        e = hn_fail(&cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'",
+                    name);
     if (!e)
         e = hn_path_make(&cx, &w->dir, "%s/models/%s", store, name);
     if (!e) {
@@ -93,7 +94,8 @@ void hone_watch_free(hone_watch *w)
     hn_free(&cx, w);
 }
 
-hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint64_t build, hone_event event, double milliseconds,
+hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint64_t build, hone_event event,
+                        double milliseconds,
                         hone_error *err)
 {
     hn_ctx cx = { .env = &ctx->env };

@@ -12,6 +12,7 @@ struct hone_stream {
     hn_talk_opts o;            /* the sampling that stays from answer to answer */
     hn_bias *bias;             /* o.sample.bias */
     hn_lora_use *lora;         /* o.lora */
+    hn_draft_model *small;     /* o.draft's */
 };
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -56,6 +57,8 @@ static hn_err set_sampling(hn_ctx *cx, hone_stream *s, const hone_sampling *from
     HN_TRY(copy_bias(cx, &how, &bias));
     o.sample.bias = bias;
     o.sample.bias_count = how.bias_count;
+    o.draft = s->o.draft;
+    o.guess_max = s->o.guess_max;
     o.lora = s->o.lora;
     o.lora_count = s->o.lora_count;
     if (how.grammar) {
@@ -99,6 +102,7 @@ void hone_stream_free(hone_stream *s)
     hn_talk_free(s->talk);
     hn_free(&cx, s->bias);
     hn_free(&cx, s->lora);
+    hn_draft_model_free(s->small);
     hn_free(&cx, s);
 }
 
@@ -138,6 +142,33 @@ hone_status hone_stream_adapt(hone_stream *s, const hone_adapter_use *uses, size
 {
     hn_ctx cx = { .env = &s->lm->ctx->env };
     return hn_api_fail(err, set_adapters(&cx, s, uses, count), &cx);
+}
+
+static hn_err set_guess(hn_ctx *cx, hone_stream *s, hone_guess how, hone_lm *small, size_t most)
+{
+    hn_talk_opts o = s->o;
+    hn_draft_model *d = NULL;
+    if (most > HN_GUESS_MAX || how < HONE_GUESS_NONE || how > HONE_GUESS_MODEL || (how == HONE_GUESS_MODEL) != (small != NULL))
+        return hn_fail(cx, HN_EARG, "expected a hone_guess, a model with HONE_GUESS_MODEL only, and at most %d tokens", HN_GUESS_MAX);
+    if (small)
+        HN_TRY(hn_draft_model_new(cx, &s->lm->m, &small->m, s->lm->ctx->env.pool, &d));
+    o.draft = small ? hn_draft_of_model(d) : how == HONE_GUESS_LOOKUP ? hn_draft_lookup() : (hn_draft){ NULL, NULL };
+    o.guess_max = most;
+    hn_err e = hn_talk_set(cx, s->talk, &o);
+    if (e) {
+        hn_draft_model_free(d);
+        return e;
+    }
+    hn_draft_model_free(s->small);
+    s->small = d;
+    s->o = o;
+    return HN_OK;
+}
+
+hone_status hone_stream_guess(hone_stream *s, hone_guess how, hone_lm *small, size_t most, hone_error *err)
+{
+    hn_ctx cx = { .env = &s->lm->ctx->env };
+    return hn_api_fail(err, set_guess(&cx, s, how, small, most), &cx);
 }
 
 /* ---- Answers ---------------------------------------------------------------------------------- */
@@ -185,6 +216,7 @@ hone_status hone_stream_answer(hone_stream *s, const int32_t *ids, size_t count,
         e = hn_talk_answer(&cx, s->talk, (hn_ids){ ids, count }, tell, &l, &t);
     if (!e && out)
         *out = (hone_answer){ .prompt_tokens = t.prompt_tokens, .reused_tokens = t.reused_tokens, .answer_tokens = t.answer_tokens,
+                              .guessed = t.guessed, .guessed_right = t.guessed_right,
                               .prompt_ms = t.prompt_ms, .first_ms = t.first_ms, .answer_ms = t.answer_ms, .end = (hone_end)t.end };
     return hn_api_fail(err, e, &cx);
 }

@@ -31,7 +31,8 @@ static hn_err exit_for(job *j, const hn_agent_report *r)
 {
     switch (r->state) {
     case HN_AGENT_REFUSED: case HN_AGENT_ROLLED_BACK:
-        return hn_fail(&j->c->cx, r->why == HN_WHY_STORE_BUSY || r->why == HN_WHY_NO_ROOM ? HN_ELIMIT : HN_EREFUSED, "%s", r->words);
+        return hn_fail(&j->c->cx, r->why == HN_WHY_STORE_BUSY || r->why == HN_WHY_NO_ROOM ? HN_ELIMIT : HN_EREFUSED,
+                       "%s", r->words);
     case HN_AGENT_DEFERRED:
         return hn_fail(&j->c->cx, r->why == HN_WHY_NETWORK ? HN_ENET : HN_ENO, "%s", r->words);
     default:
@@ -42,9 +43,10 @@ static hn_err exit_for(job *j, const hn_agent_report *r)
 static json_t *as_json(const job *j, const hn_agent_report *r)
 {
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:f, s:f, s:b, s:s}", "name", r->name, "state",
-                     j->sys->agent_state_name(r->state), "reason", j->sys->reason_code(r->why), "before", (json_int_t)r->before, "after",
-                     (json_int_t)r->after, "offered", (json_int_t)r->offered, "fetched_bytes", (json_int_t)r->fetched, "by_delta_bytes",
-                     (json_int_t)r->by_delta, "tries", (int)r->tries, "load_ms", r->test.load_ms, "p95_ms", r->test.p95_ms, "grace", r->grace,
+                     j->sys->agent_state_name(r->state), "reason", j->sys->reason_code(r->why), "before",
+                     (json_int_t)r->before, "after", (json_int_t)r->after, "offered", (json_int_t)r->offered,
+                     "fetched_bytes", (json_int_t)r->fetched, "by_delta_bytes", (json_int_t)r->by_delta, "tries",
+                     (int)r->tries, "load_ms", r->test.load_ms, "p95_ms", r->test.p95_ms, "grace", r->grace,
                      "message", r->words);
 }
 
@@ -69,7 +71,8 @@ static void tell(void *user, hn_err e, const hn_agent_report *r)
         printf("%s: build %llu is current (was %llu); fetched %llu bytes%s\n", r->name, (unsigned long long)r->after,
                (unsigned long long)r->before, (unsigned long long)r->fetched, r->by_delta ? ", by delta" : "");
     else
-        printf("%s: build %llu stays: %s (%s)\n", r->name, (unsigned long long)r->after, j->sys->agent_state_name(r->state),
+        printf("%s: build %llu stays: %s (%s)\n", r->name, (unsigned long long)r->after,
+               j->sys->agent_state_name(r->state),
                j->sys->reason_code(r->why));
     fflush(stdout);
 }
@@ -146,7 +149,8 @@ static hn_err run(hn_cli *c)
     const struct sigaction action = { .sa_handler = on_signal };
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    return j.sys->agent_run(&c->cx, &j.o, (unsigned)hn_arg_int(&c->args, "poll", 900), (const volatile int *)&stop_asked, tell, &j);
+    return j.sys->agent_run(&c->cx, &j.o, (unsigned)hn_arg_int(&c->args, "poll", 900),
+                            (const volatile int *)&stop_asked, tell, &j);
 }
 
 static const hn_operand operands[] = {
@@ -156,9 +160,11 @@ static const hn_operand operands[] = {
 };
 
 static const hn_opt opts[] = {
-    { "from", 'f', HN_OPT_TEXT, "PLACE", "a repository: URL or folder with metadata/ and targets/; repeat for mirrors", NULL, 0, 0 },
+    { "from", 'f', HN_OPT_TEXT, "PLACE",
+      "a repository: URL or folder with metadata/ and targets/; repeat for mirrors", NULL, 0, 0 },
     { "init", 0, HN_OPT_FILE, "ROOT", "trust this root.json from now on", NULL, 0, 0 },
-    { "install", 0, HN_OPT_FILE, "PACKAGE", "install a package at hand, then stop; who made it is for you to know", NULL, 0, 0 },
+    { "install", 0, HN_OPT_FILE, "PACKAGE", "install a package at hand, then stop; who made it is for you to know",
+      NULL, 0, 0 },
     { "once", '1', HN_OPT_FLAG, NULL, "one round, then stop", NULL, 0, 0 },
     { "channel", 0, HN_OPT_TEXT, "NAME", "what to follow (stable)", NULL, 0, 0 },
     { "poll", 0, HN_OPT_INT, "S", "seconds between rounds, give or take a fifth (900)", NULL, 1, 604800 },
@@ -173,7 +179,8 @@ static const hn_opt opts[] = {
     { "battery", 0, HN_OPT_INT, "PERCENT", "only with this much in the battery, or charging", NULL, 1, 100 },
     { "max-celsius", 0, HN_OPT_INT, "T", "only when no part of the device is warmer", NULL, 1, 150 },
     { "max-load", 0, HN_OPT_REAL, "X", "only when fewer processes a processor want to run", NULL, 0, 1000 },
-    { "grace-days", 0, HN_OPT_INT, "N", "from folders: take metadata up to N days after it expired (0)", NULL, 1, 3650 },
+    { "grace-days", 0, HN_OPT_INT, "N", "from folders: take metadata up to N days after it expired (0)", NULL, 1,
+      3650 },
     { "delta-ram", 0, HN_OPT_INT, "MIB", "memory a delta may take (64)", NULL, 1, 65536 },
     { "ca", 0, HN_OPT_FILE, "FILE", "who may sign the server's certificate, PEM (the system's)", NULL, 0, 0 },
     { "now", 0, HN_OPT_TEXT, "TIME", "as if it were TIME, like 2030-01-31T12:00:00Z", NULL, 0, 0 },
@@ -184,14 +191,20 @@ const hn_command hn_command_agent = {
     .name = "agent",
     .summary = "keep a device's models up to date",
     .example = "hone agent --init root.json /var/lib/hone kws --from https://models.example/fleet",
-    .help = "Follows a channel of a signed repository (hone release). A new build is fetched, by delta where possible and going on\n"
-            "where a cut left off; checked; run on its recorded inputs in a process without rights; put on trial with counted\n"
-            "starts; then it becomes current, or the device goes back by itself, without a network. Whatever fails, the current\n"
+    .help = "Follows a channel of a signed repository (hone release). A new build is fetched, by delta where "
+            "possible and going on\n"
+            "where a cut left off; checked; run on its recorded inputs in a process without rights; put on trial "
+            "with counted\n"
+            "starts; then it becomes current, or the device goes back by itself, without a network. Whatever fails, "
+            "the current\n"
             "model stays in service.\n\n"
-            "Without a network the repository may be a folder, on a USB stick say; metadata that has expired is then refused\n"
+            "Without a network the repository may be a folder, on a USB stick say; metadata that has expired is then "
+            "refused\n"
             "unless --grace-days says how long it may have been.\n\n"
-            "Runs until SIGTERM; share/doc/hone/hone-agent.service is a unit for systemd. Applications open the current model with\n"
+            "Runs until SIGTERM; share/doc/hone/hone-agent.service is a unit for systemd. Applications open the "
+            "current model with\n"
             "hone_model_open_current and are told of changes.",
-    .exits = "with --once: 0 up to date or updated, 1 policy says to wait, 5 no room or another agent, 6 nothing answered, 7 refused or taken back",
+    .exits = "with --once: 0 up to date or updated, 1 policy says to wait, 5 no room or another agent, 6 nothing "
+             "answered, 7 refused or taken back",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -24,7 +24,7 @@ typedef struct bench {
     hn_arena *memory;
     hn_tensor *in;
     double load_ms, plan_ms, first_ms;
-    size_t private_before, private_after;
+    size_t private_before, private_after, written_before, written_after;
     double *ms; size_t runs;    /* sorted */
     double total_ms;
     hn_peak peak;
@@ -137,6 +137,7 @@ static hn_err start(bench *b, const char *model)
     hn_ctx *cx = &b->c->cx;
     hn_runner_opts o = { .threads = b->c->threads };
     b->private_before = hn_private_bytes();
+    b->written_before = hn_private_dirty_bytes();
     uint64_t t = hn_now_ns();
     HN_TRY(hn_runner_open(cx, model, &o, &b->r));
     b->load_ms = hn_ms(hn_now_ns() - t);
@@ -248,6 +249,7 @@ static json_t *report(const bench *b)
         { "arena_bytes", s->arena_bytes }, { "packed_bytes", s->packed_bytes },
         { "mapped_bytes", b->r.src.mapped_bytes },
         { "private_bytes", b->private_after > b->private_before ? b->private_after - b->private_before : 0 },
+        { "written_bytes", b->written_after > b->written_before ? b->written_after - b->written_before : 0 },
         { "peak_resident_bytes", hn_peak_resident_bytes() }, { "multiply_adds", (size_t)s->macs },
     };
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
@@ -336,6 +338,7 @@ static hn_err run(hn_cli *c)
     if (!e)
         e = measure(&b, seconds);
     b.private_after = hn_private_bytes();
+    b.written_after = hn_private_dirty_bytes();
     if (!e)
         e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
     if (!e && against)
@@ -360,7 +363,7 @@ static const hn_opt opts[] = {
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
     { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library", NULL, 0, 0 },
     HN_LM_MODEL_OPTS,
-    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512)", NULL, 1, 1000000 },
+    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
     { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads", NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
@@ -380,6 +383,7 @@ const hn_command hn_command_bench = {
             "--against loads another engine's library into this process and runs the same model on the same input\n"
             "with as many threads, in turns: at least nine pairs, of which it takes the medians. ratio is the\n"
             "peer's time over ours. tools/peers.sh gets the libraries, bench/peers.sh measures many models.\n\n"
-            "private: bytes only this process holds, weights mapped from the file not counted.",
+            "private: bytes only this process holds.  Of them, written (in the JSON) are those that no file stands behind;\n"
+            "the rest are pages of the model file and of the program, private or shared as other processes come and go.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

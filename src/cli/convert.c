@@ -39,7 +39,8 @@ static void describe(const source *s, size_t i, hn_dtype to, hn_st_tensor *out)
 /* Elements come in runs that are whole blocks of any type. */
 #define RUN ((size_t)1 << 16)
 
-static hn_err copy_tensor(hn_ctx *cx, const source *s, size_t i, const hn_st_tensor *to, float *x, char *bytes, hn_file_out *f)
+static hn_err copy_tensor(hn_ctx *cx, const source *s, size_t i, const hn_st_tensor *to, float *x, char *bytes,
+                          hn_file_out *f)
 {
     const hn_gguf_tensor *g = s->gguf ? &s->gguf->tensors[i] : NULL;
     const hn_st_tensor *t = g ? NULL : &s->st.tensor[i];
@@ -119,7 +120,9 @@ static hn_err convert(hn_cli *c, const char *in, const char *out, hn_convert_opt
     }
     if (ends_with(in, ".bin"))
         return hn_convert_llama2c(&c->cx, in, out, o, r);
-    return hn_fail(&c->cx, HN_EUNSUP, "unsupported: %s to GGUF; a Hugging Face folder or a llama2.c checkpoint (.bin) can be converted", in);
+    return hn_fail(&c->cx, HN_EUNSUP,
+                   "unsupported: %s to GGUF; a Hugging Face folder or a llama2.c checkpoint (.bin) can be converted",
+                       in);
 }
 
 static hn_err run(hn_cli *c)
@@ -127,19 +130,23 @@ static hn_err run(hn_cli *c)
     const hn_args *a = &c->args;
     hn_convert_report r = { 0 };
     const char *type = hn_arg_text(a, "type", "keep");
-    hn_convert_opts o = { .type = strcmp(type, "keep") ? hn_qtype_from_name(type) : HN_QT_NONE, .pre = hn_arg_text(a, "pre", NULL),
+    hn_convert_opts o = { .type = strcmp(type, "keep") ? hn_qtype_from_name(type) : HN_QT_NONE,
+                          .pre = hn_arg_text(a, "pre", NULL),
                           .tokenizer = hn_arg_text(a, "tokenizer", NULL) };
     HN_TRY(convert(c, a->operand[0], a->operand[1], &o, &r));
     if (c->json)
-        return hn_json_print(&c->cx, json_pack("{s:s, s:s, s:I, s:I, s:I}", "out", a->operand[1], "architecture", r.arch, "tensors",
-                                               (json_int_t)r.tensors, "parameters", (json_int_t)r.parameters, "bytes", (json_int_t)r.bytes));
+        return hn_json_print(&c->cx, json_pack("{s:s, s:s, s:I, s:I, s:I}", "out", a->operand[1], "architecture",
+                                               r.arch, "tensors",
+                                               (json_int_t)r.tensors, "parameters", (json_int_t)r.parameters,
+                                                   "bytes", (json_int_t)r.bytes));
     printf("%s: %s%s%zu tensors, %.1f M parameters, %.1f MB\n", a->operand[1], r.arch, *r.arch ? ", " : "", r.tensors,
            (double)r.parameters / 1e6, (double)r.bytes / 1e6);
     return HN_OK;
 }
 
 static const hn_operand operands[] = {
-    { "IN", HN_OPT_FILE, 0, "a Hugging Face folder, a llama2.c checkpoint (.bin), or a .gguf or .safetensors file", NULL },
+    { "IN", HN_OPT_FILE, 0, "a Hugging Face folder, a llama2.c checkpoint (.bin), or a .gguf or .safetensors file",
+      NULL },
     { "OUT", HN_OPT_FILE, 0, "the .gguf or .safetensors file to write", NULL }, { 0 }
 };
 

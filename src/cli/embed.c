@@ -102,7 +102,8 @@ static hn_err tell(job *k)
     json_t *list = json_array();
     for (size_t r = 0; r < k->count; r++) {
         size_t i = k->order ? k->order[r] : r;
-        json_t *row = json_pack("{s:I, s:s%}", "index", (json_int_t)i, "text", k->text[i].ptr, k->text[i].len), *v = json_array();
+        json_t *row = json_pack("{s:I, s:s%}", "index", (json_int_t)i, "text", k->text[i].ptr, k->text[i].len),
+            *v = json_array();
         if (k->score)
             json_object_set_new(row, "score", json_real(k->score[i]));
         for (size_t n = 0; n < width && !k->score; n++)
@@ -118,7 +119,8 @@ static hn_err tell(job *k)
         if (!k->j.c->json)
             putchar('\n');
     }
-    hn_err e = k->j.c->json ? hn_json_print(&k->j.c->cx, json_pack("{s:I, s:O}", "width", (json_int_t)width, "results", list)) : HN_OK;
+    hn_err e = k->j.c->json ? hn_json_print(&k->j.c->cx, json_pack("{s:I, s:O}", "width", (json_int_t)width,
+                                                                   "results", list)) : HN_OK;
     json_decref(list);
     return e;
 }

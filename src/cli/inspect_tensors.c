@@ -30,10 +30,13 @@ static void add_tensor(json_t *report, const char *name, const char *type, const
     for (int d = 0; d < s->rank; d++)
         json_array_append_new(dims, json_integer(s->dim[d]));
     json_object_set_new(types, type, json_integer(json_integer_value(json_object_get(types, type)) + 1));
-    json_object_set_new(report, "parameters", json_integer(json_integer_value(json_object_get(report, "parameters")) + (json_int_t)hn_shape_count(s)));
-    json_object_set_new(report, "bytes", json_integer(json_integer_value(json_object_get(report, "bytes")) + (json_int_t)size));
+    json_object_set_new(report, "parameters", json_integer(json_integer_value(json_object_get(report,
+                                                                                              "parameters")) + (json_int_t)hn_shape_count(s)));
+    json_object_set_new(report, "bytes", json_integer(json_integer_value(json_object_get(report,
+                                                                                         "bytes")) + (json_int_t)size));
     json_array_append_new(json_object_get(report, "tensors"),
-                          json_pack("{s:s%, s:s, s:o, s:I}", "tensor", name, hn_utf8_valid(name, strlen(name)), "type", type, "dims", dims,
+                          json_pack("{s:s%, s:s, s:o, s:I}", "tensor", name, hn_utf8_valid(name, strlen(name)),
+                                    "type", type, "dims", dims,
                                     "bytes", (json_int_t)size));
 }
 
@@ -66,7 +69,8 @@ static hn_err read_gguf(hn_ctx *cx, const char *path, json_t *report)
     for (size_t i = 0; i < g->value_count; i++)
         json_object_set_new(values, g->values[i].key, value_of(g, &g->values[i]));
     for (size_t i = 0; i < g->tensor_count; i++)
-        add_tensor(report, g->tensors[i].name, hn_qtype_get(g->tensors[i].type)->name, &g->tensors[i].shape, g->tensors[i].size);
+        add_tensor(report, g->tensors[i].name, hn_qtype_get(g->tensors[i].type)->name, &g->tensors[i].shape,
+                   g->tensors[i].size);
     hn_gguf_close(g);
     return HN_OK;
 }
@@ -100,9 +104,12 @@ static void print_text(const json_t *report)
 {
     const char *key;
     json_t *v;
-    double parameters = (double)json_integer_value(json_object_get(report, "parameters")), bytes = (double)json_integer_value(json_object_get(report, "bytes"));
-    printf("format      %s\ntensors     %zu, %.4g M parameters, %.4g MB, %.3g bits each\ntypes      ", json_string_value(json_object_get(report, "format")),
-           json_array_size(json_object_get(report, "tensors")), parameters / 1e6, bytes / 1e6, parameters > 0 ? 8 * bytes / parameters : 0);
+    double parameters = (double)json_integer_value(json_object_get(report, "parameters")),
+        bytes = (double)json_integer_value(json_object_get(report, "bytes"));
+    printf("format      %s\ntensors     %zu, %.4g M parameters, %.4g MB, %.3g bits each\ntypes      ",
+           json_string_value(json_object_get(report, "format")),
+           json_array_size(json_object_get(report, "tensors")), parameters / 1e6, bytes / 1e6,
+               parameters > 0 ? 8 * bytes / parameters : 0);
     json_object_foreach(json_object_get(report, "types"), key, v)
         printf(" %s %lld", key, (long long)json_integer_value(v));
     printf("\nvalues\n");
@@ -113,7 +120,8 @@ static void print_text(const json_t *report)
 hn_err hn_inspect_tensors(hn_cli *c, const char *path, bool list)
 {
     static const char *const columns[] = { "tensor", "type", "dims", "bytes", NULL };
-    json_t *report = json_pack("{s:s, s:i, s:i, s:{}, s:{}, s:[]}", "format", "", "parameters", 0, "bytes", 0, "types", "values", "tensors");
+    json_t *report = json_pack("{s:s, s:i, s:i, s:{}, s:{}, s:[]}", "format", "", "parameters", 0, "bytes", 0,
+                               "types", "values", "tensors");
     hn_file f;
     hn_err e = report ? hn_file_open(&c->cx, path, &f) : hn_nomem(&c->cx, "the report");
     if (!e) {

@@ -51,6 +51,8 @@ void hn_lm_job_close(hn_lm_job *j)
 {
     for (size_t i = 0; i < j->lora_count; i++)
         hn_lora_close(&j->lora[i]);
+    hn_draft_model_free(j->draft);
+    hn_lm_close(&j->small);
     hn_grammar_free(j->grammar);
     hn_vocab_free(j->vocab);
     hn_lm_close(&j->m);
@@ -137,18 +139,36 @@ static hn_err read_adapters(hn_lm_job *j)
     return HN_OK;
 }
 
+static hn_err read_draft(hn_lm_job *j, hn_draft *out)
+{
+    const char *path = hn_arg_text(&j->c->args, "draft", NULL);
+    hn_lm_opts o = { .context = j->m.o.context };
+    bool lookup = hn_arg_flag(&j->c->args, "lookup");
+    *out = lookup ? hn_draft_lookup() : (hn_draft){ NULL, NULL };
+    if (!path)
+        return HN_OK;
+    if (lookup)
+        return hn_fail(&j->c->cx, HN_EARG, "give --lookup or --draft, not both");
+    HN_TRY(hn_lm_open(&j->c->cx, path, &o, &j->small));
+    HN_TRY(hn_draft_model_new(&j->c->cx, &j->m, &j->small, j->pool, &j->draft));
+    *out = hn_draft_of_model(j->draft);
+    return HN_OK;
+}
+
 hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
 {
     const hn_args *a = &j->c->args;
     size_t stops = hn_arg_count(a, "stop");
     hn_text *stop = HN_NEW(j->memory, hn_text, stops);
     struct timespec now;
+    hn_draft draft;
     if (!stop)
         return hn_nomem(&j->c->cx, "options");
     for (size_t i = 0; i < stops; i++)
         stop[i] = (hn_text){ hn_arg_at(a, "stop", i), strlen(hn_arg_at(a, "stop", i)) };
     HN_TRY(read_grammar(j));
     HN_TRY(read_adapters(j));
+    HN_TRY(read_draft(j, &draft));
     clock_gettime(CLOCK_REALTIME, &now);
     *out = (hn_talk_opts){
         .sample = { .seed = (uint64_t)hn_arg_int(a, "seed", now.tv_sec ^ now.tv_nsec),
@@ -163,6 +183,7 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
         .on_full = strcmp(hn_arg_text(a, "on-full", "stop"), "shift") == 0 ? HN_FULL_SHIFT : HN_FULL_STOP,
         .ignore_end = hn_arg_flag(a, "ignore-end"), .grammar = j->grammar, .vocab = j->vocab,
         .lora = j->lora_use, .lora_count = j->lora_count,
+        .draft = draft, .guess_max = (size_t)hn_arg_int(a, "guess", 4),
     };
     return read_bias(j, &out->sample);
 }

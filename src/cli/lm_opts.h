@@ -33,6 +33,9 @@
     { "grammar", 0, HN_OPT_FILE, "FILE", "only what this GBNF grammar allows", NULL, 0, 0 },                     \
     { "json-schema", 0, HN_OPT_FILE, "FILE", "only JSON that fits this schema", NULL, 0, 0 },                    \
     { "cache", 0, HN_OPT_FILE, "FILE", "what the model has read: taken from there if it is there, and left there", NULL, 0, 0 }, \
+    { "lookup", 0, HN_OPT_FLAG, NULL, "guess ahead from what the text repeats; changes the speed only", NULL, 0, 0 }, \
+    { "draft", 0, HN_OPT_FILE, "MODEL", "guess ahead with this smaller model of the same vocabulary; likewise", NULL, 0, 0 }, \
+    { "guess", 0, HN_OPT_INT, "N", "tokens guessed at once (default 4)", NULL, 1, 7 },                            \
     { "ignore-end", 0, HN_OPT_FLAG, NULL, "go on when the model says that it is done", NULL, 0, 0 }
 
 typedef struct hn_lm_job {
@@ -44,6 +47,7 @@ typedef struct hn_lm_job {
     hn_arena *memory;
     hn_grammar *grammar;         /* of --grammar or --json-schema */
     hn_vocab *vocab;
+    hn_lm small; hn_draft_model *draft;          /* of --draft */
     hn_lora *lora; hn_lora_use *lora_use; size_t lora_count;
 } hn_lm_job;
 

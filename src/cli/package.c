@@ -33,8 +33,8 @@ static json_t *files_of(const hn_system *sys, const hn_package *p)
     json_t *list = json_array();
     for (size_t i = 0; i < p->m.file_count; i++) {
         const hn_mfile *f = &p->m.file[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "path", f->path, "role", f->role, "bytes", (json_int_t)f->length,
-                                              "sha256", sys->digest_hex(&f->sha256).text));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "path", f->path, "role", f->role, "bytes",
+                                              (json_int_t)f->length, "sha256", sys->digest_hex(&f->sha256).text));
     }
     return list;
 }
@@ -44,8 +44,9 @@ static json_t *deltas_of(const hn_package *p)
     json_t *list = json_array();
     for (size_t i = 0; i < p->m.delta_count; i++) {
         const hn_mdelta *d = &p->m.delta[i];
-        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s}", "from_build", (json_int_t)d->from_build, "bytes", (json_int_t)d->length,
-                                              "ram_bytes", (json_int_t)d->ram_bytes, "path", d->path));
+        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s}", "from_build", (json_int_t)d->from_build, "bytes",
+                                              (json_int_t)d->length, "ram_bytes", (json_int_t)d->ram_bytes, "path",
+                                              d->path));
     }
     return list;
 }
@@ -58,9 +59,10 @@ static hn_err show(hn_cli *c, const hn_system *sys, const hn_package *p)
     hn_err e = HN_OK;
     if (c->json) {
         json_t *whole = json_loadb((const char *)p->manifest_bytes, p->manifest_len, 0, NULL);
-        e = hn_json_print(&c->cx, json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o}", "name", p->m.name, "version", p->m.version, "build",
-                                            (json_int_t)p->m.build, "digest", sys->digest_hex(&p->oci.digest).text, "files", files, "deltas",
-                                            deltas, "manifest", whole));
+        e = hn_json_print(&c->cx, json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o}", "name", p->m.name, "version",
+                                            p->m.version, "build", (json_int_t)p->m.build, "digest",
+                                            sys->digest_hex(&p->oci.digest).text, "files", files, "deltas", deltas,
+                                            "manifest", whole));
         return e;
     }
     printf("%-12s %s %s, build %llu\n", "package", p->m.name, p->m.version, (unsigned long long)p->m.build);
@@ -68,7 +70,8 @@ static hn_err show(hn_cli *c, const hn_system *sys, const hn_package *p)
     printf("%-12s %s\n", "framework", p->m.framework);
     printf("%-12s %llu bytes of memory, Hone %s\n", "needs", (unsigned long long)p->m.needs.ram_bytes,
            p->m.needs.runtime ? p->m.needs.runtime : "of any version");
-    printf("%-12s %zu recorded runs, repeated %u times on trial\n\n", "health", p->m.health.vector_count, p->m.health.trial_runs);
+    printf("%-12s %zu recorded runs, repeated %u times on trial\n\n", "health", p->m.health.vector_count,
+           p->m.health.trial_runs);
     e = hn_table_print(&c->cx, files, file_columns, HN_TABLE_TEXT);
     if (!e && json_array_size(deltas)) {
         putchar('\n');
@@ -99,9 +102,11 @@ hn_err hn_cli_package_verify(hn_cli *c, const char *path)
     HN_TRY(sys->package_open(&c->cx, path, &p));
     hn_err e = sys->package_verify(&c->cx, &p, &why);
     if (!e && c->json)
-        e = hn_json_print(&c->cx, json_pack("{s:s, s:I, s:b}", "name", p.m.name, "build", (json_int_t)p.m.build, "whole", true));
+        e = hn_json_print(&c->cx, json_pack("{s:s, s:I, s:b}", "name", p.m.name, "build", (json_int_t)p.m.build,
+                                            "whole", true));
     else if (!e)
-        printf("%s build %llu is whole: %zu files, %zu deltas\n", p.m.name, (unsigned long long)p.m.build, p.m.file_count, p.m.delta_count);
+        printf("%s build %llu is whole: %zu files, %zu deltas\n", p.m.name, (unsigned long long)p.m.build,
+               p.m.file_count, p.m.delta_count);
     sys->package_close(&p);
     return e;
 }
@@ -152,7 +157,8 @@ static hn_err read_options(job *j)
     o->name = hn_arg_text(a, "name", NULL);
     o->build = (uint64_t)hn_arg_int(a, "build", 0);
     if (!o->name || !o->build)
-        return hn_fail(&j->c->cx, HN_EARG, "--name and --build are needed: what devices call the model, and a number that only grows");
+        return hn_fail(&j->c->cx, HN_EARG, "--name and --build are needed: what devices call the model, and a number "
+                                           "that only grows");
     if (!hn_name_ok(o->name))
         return hn_fail(&j->c->cx, HN_EARG, "--name: '%s': expected lower-case letters, digits, '.', '_', '-'", o->name);
     snprintf(j->out, sizeof j->out, "%s-%llu.tar", o->name, (unsigned long long)o->build);
@@ -205,13 +211,19 @@ static hn_err read_inputs(job *j)
 static hn_err tell(job *j, const hn_system *sys, const hn_package_report *r)
 {
     if (j->c->json)
-        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I}", "package", j->o.out, "name",
-            j->o.name, "build", (json_int_t)j->o.build, "manifest_sha256", sys->digest_hex(&r->manifest).text, "bytes", (json_int_t)r->bytes,
-            "files", (json_int_t)r->files, "recordings", (json_int_t)r->vectors, "load_ms", r->load_ms, "p50_ms", r->p50_ms, "p95_ms",
-            r->p95_ms, "deltas", (json_int_t)r->deltas, "delta_bytes", (json_int_t)r->delta_bytes));
-    printf("%s: %s %s, build %llu: %zu files, %llu bytes\n", j->o.out, j->o.name, j->o.version, (unsigned long long)j->o.build, r->files,
+        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I}",
+                                                  "package", j->o.out, "name", j->o.name, "build",
+                                                  (json_int_t)j->o.build, "manifest_sha256",
+                                                  sys->digest_hex(&r->manifest).text, "bytes", (json_int_t)r->bytes,
+                                                  "files", (json_int_t)r->files, "recordings", (json_int_t)r->vectors,
+                                                  "load_ms", r->load_ms, "p50_ms", r->p50_ms, "p95_ms", r->p95_ms,
+                                                  "deltas", (json_int_t)r->deltas, "delta_bytes",
+                                                  (json_int_t)r->delta_bytes));
+    printf("%s: %s %s, build %llu: %zu files, %llu bytes\n", j->o.out, j->o.name, j->o.version,
+           (unsigned long long)j->o.build, r->files,
            (unsigned long long)r->bytes);
-    printf("recorded %zu runs: load %.2f ms, p50 %.3f ms, p95 %.3f ms on one thread here\n", r->vectors, r->load_ms, r->p50_ms, r->p95_ms);
+    printf("recorded %zu runs: load %.2f ms, p50 %.3f ms, p95 %.3f ms on one thread here\n", r->vectors, r->load_ms,
+           r->p50_ms, r->p95_ms);
     if (r->deltas)
         printf("deltas: %zu, the smallest %llu bytes\n", r->deltas, (unsigned long long)r->delta_bytes);
     return HN_OK;
@@ -239,7 +251,8 @@ static hn_err run(hn_cli *c)
     return e;
 }
 
-static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to package: ONNX, TFLite or GGUF", NULL }, { 0 } };
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model to package: ONNX, TFLite or GGUF",
+                                         NULL }, { 0 } };
 
 static const hn_opt opts[] = {
     { "name", 'n', HN_OPT_TEXT, "NAME", "what devices call it: a-z, 0-9, '.', '_', '-'", NULL, 0, 0 },
@@ -251,14 +264,17 @@ static const hn_opt opts[] = {
     { "licence", 0, HN_OPT_TEXT, "ID", "SPDX licence of the model", NULL, 0, 0 },
     { "licence-file", 0, HN_OPT_FILE, "FILE", "its text; may be repeated", NULL, 0, 0 },
     { "file", 0, HN_OPT_FILE, "FILE", "another file that belongs to it; may be repeated", NULL, 0, 0 },
-    { "metric", 0, HN_OPT_TEXT, "NAME=X[,sha256:HEX[,N]]", "a figure, the data it was measured on, how many; may be repeated", NULL, 0, 0 },
+    { "metric", 0, HN_OPT_TEXT, "NAME=X[,sha256:HEX[,N]]",
+      "a figure, the data it was measured on, how many; may be repeated", NULL, 0, 0 },
     { "cpu", 0, HN_OPT_TEXT, "CPU", "only for this processor; may be repeated (all Hone runs on)", NULL, 0, 0 },
     { "max-load-ms", 0, HN_OPT_REAL, "MS", "devices refuse it when it loads slower", NULL, 0, 1e9 },
     { "max-p95-ms", 0, HN_OPT_REAL, "MS", "devices refuse it when 5 % of its runs are slower", NULL, 0, 1e9 },
     { "trial-runs", 0, HN_OPT_INT, "N", "runs a device makes before it is used (20)", NULL, 1, 10000 },
-    { "atol", 0, HN_OPT_REAL, "X", "how far a device's results may be off (a thousandth of their range)", NULL, 0, 1e9 },
+    { "atol", 0, HN_OPT_REAL, "X", "how far a device's results may be off (a thousandth of their range)", NULL, 0,
+      1e9 },
     { "rtol", 0, HN_OPT_REAL, "X", "the same, times the recorded value (0)", NULL, 0, 1e9 },
-    { "allow-downgrade-from", 0, HN_OPT_INT, "N", "devices with build N may go back to this one; may be repeated", NULL, 1, 9007199254740991.0 },
+    { "allow-downgrade-from", 0, HN_OPT_INT, "N", "devices with build N may go back to this one; may be repeated",
+      NULL, 1, 9007199254740991.0 },
     { "title", 0, HN_OPT_TEXT, "TEXT", "for the card", NULL, 0, 0 },
     { "description", 0, HN_OPT_TEXT, "TEXT", "for the card", NULL, 0, 0 },
     { "author", 0, HN_OPT_TEXT, "WHO", "for the configuration", NULL, 0, 0 },
@@ -272,10 +288,14 @@ const hn_command hn_command_package = {
     .name = "package",
     .summary = "make a package of a model: what the fleet ships",
     .example = "hone package model.onnx --name kws --build 417 --labels labels.txt --licence Apache-2.0",
-    .help = "Runs the model on the inputs given, or on made-up ones, and records the results: a device repeats them before\n"
-            "it uses the model. Measures load time, latency and memory, writes a card about it, and puts all of it into an OCI\n"
-            "image layout with CNCF ModelPack media types, which registries take (hone push). doc/package.md specifies it.\n\n"
-            "With --from, deltas from earlier builds are made and the smallest kept. Set SOURCE_DATE_EPOCH to get the same\n"
+    .help = "Runs the model on the inputs given, or on made-up ones, and records the results: a device repeats them "
+            "before\n"
+            "it uses the model. Measures load time, latency and memory, writes a card about it, and puts all of it "
+            "into an OCI\n"
+            "image layout with CNCF ModelPack media types, which registries take (hone push). doc/package.md "
+            "specifies it.\n\n"
+            "With --from, deltas from earlier builds are made and the smallest kept. Set SOURCE_DATE_EPOCH to get "
+            "the same\n"
             "configuration again.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -23,22 +23,25 @@ static hn_err run(hn_cli *c)
     const hn_system *sys;
     const char *from = c->args.operand[0], *to = c->args.operand_count > 1 ? c->args.operand[1] : NULL;
     hn_package p;
-    if (strstr(from, "://"))
-        return to ? hn_fail(&c->cx, HN_EARG, "'%s': one argument too many; -o %s says where a file goes", to, to) :
-                    hn_cli_download(c, from);
+    if (!to && strstr(from, "://"))
+        return hn_cli_download(c, from);
     if (!to)
         return hn_fail(&c->cx, HN_EARG, "where to?  hone pull %s FOLDER, or an archive that ends in .tar", from);
     HN_TRY(hn_system_open(&c->cx, &sys));
     const hn_registry_opts o = hn_cli_registry_opts(c);
-    HN_TRY(sys->registry_is_reference(from) ? sys->registry_pull(&c->cx, from, &o, to) : copy(c, sys, from, to));
+    if (sys->registry_is_reference(from))
+        HN_TRY(sys->registry_pull(&c->cx, from, &o, to));
+    else
+        HN_TRY(copy(c, sys, from, to));
     HN_TRY(sys->package_open(&c->cx, to, &p));
-    printf("%s build %llu  sha256:%s\n", p.m.name, (unsigned long long)p.m.build, sys->digest_hex(&p.oci.digest).text);
+    hn_err e = hn_cli_package_said(c, sys, &p);
     sys->package_close(&p);
-    return HN_OK;
+    return e;
 }
 
 static const hn_operand operands[] = {
-    { "FROM", HN_OPT_TEXT, 0, "HOST/REPOSITORY[:TAG][@sha256:HEX], a folder or an archive; or the URL of any file", NULL },
+    { "FROM", HN_OPT_TEXT, 0, "HOST/REPOSITORY[:TAG][@sha256:HEX], a folder or an archive; or the URL of any file",
+      NULL },
     { "TO", HN_OPT_FILE, HN_OPTIONAL, "a package's place: a folder, or an archive that ends in .tar", NULL },
     { 0 }
 };
@@ -48,11 +51,11 @@ const hn_command hn_command_pull = {
     .name = "pull",
     .summary = "get a package from a registry, a folder or an archive, or any file by its URL",
     .example = "hone pull registry.example/models/kws:417 kws-417.tar",
-    .help = "Every blob is checked against the hash its manifest gives, and the manifest against the digest if the reference\n"
-            "has one: then the registry need not be trusted. Credentials as for `hone push`.\n\n"
-            "A URL (https://, http://, file://) is fetched as it is, over a line that may break: what has come lies in OUT.part,\n"
-            "now or in a later call it goes on from there, and OUT appears only when it is whole and right. A server that sends\n"
-            "without end, or hardly at all, is left.",
+    .help = "Every blob is checked against the hash its manifest gives, and the manifest against the digest if the "
+            "reference\nhas one: then the registry need not be trusted. Credentials as for `hone push`.\n\n"
+            "A URL (https://, http://, file://) without TO is fetched as it is, over a line that may break: what has "
+            "come lies\nin OUT.part, now or in a later call it goes on from there, and OUT appears only when it is "
+            "whole and right. A\nserver that sends without end, or hardly at all, is left.",
     .exits = "1: nothing lies there; 6: nobody answered, or not to the end; 7: not what the hash says",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -16,7 +16,8 @@ hn_err hn_cli_package_said(hn_cli *c, const hn_system *sys, const hn_package *p)
 {
     hn_digest_text digest = sys->digest_hex(&p->oci.digest);
     if (c->json)
-        return hn_json_print(&c->cx, json_pack("{s:s, s:I, s:s}", "name", p->m.name, "build", (json_int_t)p->m.build, "digest", digest.text));
+        return hn_json_print(&c->cx, json_pack("{s:s, s:I, s:s}", "name", p->m.name, "build", (json_int_t)p->m.build,
+                                               "digest", digest.text));
     printf("%s build %llu  sha256:%s\n", p->m.name, (unsigned long long)p->m.build, digest.text);
     return HN_OK;
 }
@@ -50,8 +51,10 @@ const hn_command hn_command_push = {
     .name = "push",
     .summary = "put a package into a registry, a folder or an archive",
     .example = "hone push kws-417.tar registry.example/models/kws:417",
-    .help = "Any registry that keeps container images will do. What it has already is not sent again; without a tag the\n"
-            "build's number is taken. $HONE_REGISTRY_USER and $HONE_REGISTRY_PASSWORD, or $HONE_REGISTRY_TOKEN, say who you are.\n"
+    .help = "Any registry that keeps container images will do. What it has already is not sent again; without a tag "
+            "the\n"
+            "build's number is taken. $HONE_REGISTRY_USER and $HONE_REGISTRY_PASSWORD, or $HONE_REGISTRY_TOKEN, say "
+            "who you are.\n"
             "A registry without TLS needs http:// before its name, unless it is on this machine.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

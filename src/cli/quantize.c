@@ -13,7 +13,8 @@ static hn_err read_type(hn_cli *c, const char *option, hn_qtype *out)
     const char *name = hn_arg_text(&c->args, option, NULL);
     *out = name ? hn_qtype_from_name(name) : HN_QT_NONE;
     if (name && !*out)
-        return hn_fail(&c->cx, HN_EARG, "--%s: expected a type as `hone list weights` has it, found '%s'", option, name);
+        return hn_fail(&c->cx, HN_EARG, "--%s: expected a type as `hone list weights` has it, found '%s'", option,
+                       name);
     return HN_OK;
 }
 
@@ -37,8 +38,10 @@ static double bits(uint64_t bytes, uint64_t elements) { return elements ? 8.0 * 
 
 static json_t *row_of(const hn_quantized *t)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:f, s:b}", "tensor", t->name, "from", hn_qtype_get(t->from)->name, "to",
-                            hn_qtype_get(t->to)->name, "bytes", (json_int_t)t->after, "bits", bits(t->after, t->elements),
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:f, s:b}", "tensor", t->name, "from", hn_qtype_get(t->from)->name,
+                            "to",
+                            hn_qtype_get(t->to)->name, "bytes", (json_int_t)t->after, "bits",
+                                bits(t->after, t->elements),
                             "importance", t->heeded);
     if (t->from != t->to)
         json_object_set_new(row, "error", json_real(t->error));
@@ -54,19 +57,23 @@ static hn_err tell(hn_cli *c, const hn_quantize_report *r)
             json_array_append_new(rows, row_of(&r->tensor[i]));
     hn_err e;
     if (c->json) {
-        e = hn_json_print(&c->cx, json_pack("{s:s, s:I, s:I, s:f, s:O}", "mix", hn_mix_get(hn_mix_from_name(c->args.operand[2]))->name,
-                                            "bytes_before", (json_int_t)r->before, "bytes", (json_int_t)r->after, "bits_per_weight",
+        e = hn_json_print(&c->cx, json_pack("{s:s, s:I, s:I, s:f, s:O}", "mix",
+                                            hn_mix_get(hn_mix_from_name(c->args.operand[2]))->name,
+                                            "bytes_before", (json_int_t)r->before, "bytes", (json_int_t)r->after,
+                                                "bits_per_weight",
                                             bits(r->after, r->elements), "tensors", rows));
     } else {
         e = hn_arg_flag(&c->args, "verbose") ? hn_table_print(&c->cx, rows, columns, HN_TABLE_TEXT) : HN_OK;
-        printf("%s: %.1f MB to %.1f MB, %.2f bits per weight\n", c->args.operand[1], (double)r->before / 1e6, (double)r->after / 1e6,
+        printf("%s: %.1f MB to %.1f MB, %.2f bits per weight\n", c->args.operand[1], (double)r->before / 1e6,
+               (double)r->after / 1e6,
                bits(r->after, r->elements));
     }
     json_decref(rows);
     return e;
 }
 
-static hn_err quantize(hn_cli *c, const hn_gguf *in, const hn_imatrix *importance, const char *importance_path, const hn_mix_opts *mix)
+static hn_err quantize(hn_cli *c, const hn_gguf *in, const hn_imatrix *importance, const char *importance_path,
+                       const hn_mix_opts *mix)
 {
     hn_progress bar;
     hn_arena *a;
@@ -113,7 +120,8 @@ static const hn_operand operands[] = {
 };
 
 static const hn_opt opts[] = {
-    { "imatrix", 'i', HN_OPT_FILE, "FILE", "what the columns are worth, measured on text: smaller errors where they count", NULL, 0, 0 },
+    { "imatrix", 'i', HN_OPT_FILE, "FILE",
+      "what the columns are worth, measured on text: smaller errors where they count", NULL, 0, 0 },
     { "pure", 0, HN_OPT_FLAG, NULL, "the mix's main type for every tensor that can have it", NULL, 0, 0 },
     { "embedding", 0, HN_OPT_TEXT, "TYPE", "type of the token embedding", NULL, 0, 0 },
     { "output", 0, HN_OPT_TEXT, "TYPE", "type of the output matrix", NULL, 0, 0 },

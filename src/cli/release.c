@@ -175,6 +175,14 @@ static hn_err change_root(job *j)
     HN_TRY(push_assignments(j, "add"));
     HN_TRY(push_assignments(j, "drop"));
     HN_TRY(push_assignments(j, "need"));
+    bool root = false, online = false;
+    for (size_t i = 0; i < j->change_count; i++) {
+        root = root || j->change[i].role == HN_TUF_ROOT;
+        online = online || j->change[i].role == HN_TUF_TIMESTAMP;
+    }
+    if (root && !online && !j->c->quiet)     /* devices kept from the new root then notice: the old key signs no more */
+        fputs("root keys change: change the online key too (--drop online=OLD.pub --add online=NEW.pub), or a device "
+              "that is kept from this root notices only when the old one expires\n", stderr);
     return j->sys->tuf_repo_change_root(j->cx, j->a->operand[1], j->change, j->change_count, expires(j, 365));
 }
 
@@ -257,6 +265,20 @@ static hn_err extend(job *j)
 
 /* ---- Signing and publishing ------------------------------------------------------------------------- */
 
+/* Whom a root trusts, so that people see what they sign, and can compare ids. */
+static void print_roles(const json_t *what)
+{
+    const char *name;
+    json_t *role;
+    json_object_foreach(json_object_get(what, "roles"), name, role) {
+        const json_t *ids = json_object_get(role, "keyids");
+        printf("  %-9s %lld of", name, (long long)json_integer_value(json_object_get(role, "threshold")));
+        for (size_t i = 0; i < json_array_size(ids); i++)
+            printf(" %.12s", json_string_value(json_array_get(ids, i)));
+        putchar('\n');
+    }
+}
+
 static hn_err sign(job *j)
 {
     json_t *what = NULL;
@@ -275,6 +297,7 @@ static hn_err sign(job *j)
            (long long)json_integer_value(json_object_get(what, "version")),
                json_string_value(json_object_get(what, "expires")),
            (long long)json_integer_value(json_object_get(what, "signatures")));
+    print_roles(what);
     json_decref(what);
     return HN_OK;
 }
@@ -351,7 +374,8 @@ static const hn_operand operands[] = {
     { "ACTION", HN_OPT_CHOICE, 0, "what to do, see above",
       "key init sign add package remove delegate extend root publish status" },
     { "WHERE", HN_OPT_FILE, 0, "the repository's folder; key: the file to make; sign: the staged file", NULL },
-    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY, "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
+    { "WHAT", HN_OPT_TEXT, HN_OPTIONAL | HN_MANY,
+      "add: PATH=FILE; package: PACKAGE; remove: PATH; delegate, extend: ROLE", NULL },
     { 0 }
 };
 

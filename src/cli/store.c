@@ -24,15 +24,17 @@ static hn_err add_row(void *user, hn_ctx *cx, const char *name)
     json_t *bad = json_array();
     for (unsigned i = 0; i < s.bad_count; i++)
         json_array_append_new(bad, json_integer((json_int_t)s.bad[i]));
-    json_t *row = json_pack("{s:s, s:o, s:o, s:o, s:i, s:I, s:o, s:s, s:o}", "name", name, "current", build_or_null(s.current), "previous",
-                            build_or_null(s.previous), "trial", build_or_null(s.trial), "tries_left", (int)s.tries_left, "floor",
-                            (json_int_t)s.floor, "bad", bad, "second", modes[s.arm_mode], "second_build", build_or_null(s.arm));
+    json_t *row = json_pack("{s:s, s:o, s:o, s:o, s:i, s:I, s:o, s:s, s:o}", "name", name, "current",
+                            build_or_null(s.current), "previous", build_or_null(s.previous), "trial",
+                            build_or_null(s.trial), "tries_left", (int)s.tries_left, "floor", (json_int_t)s.floor,
+                            "bad", bad, "second", modes[s.arm_mode], "second_build", build_or_null(s.arm));
     return json_array_append_new(j->rows, row) ? hn_nomem(cx, "the report") : HN_OK;
 }
 
 static hn_err show(job *j)
 {
-    static const char *const columns[] = { "name", "current", "previous", "trial", "tries_left", "floor", "bad", "second", "second_build", NULL };
+    static const char *const columns[] = { "name", "current", "previous", "trial", "tries_left", "floor", "bad",
+                                           "second", "second_build", NULL };
     j->rows = json_array();
     HN_TRY(j->sys->store_each(&j->c->cx, &j->s, add_row, j));
     if (j->c->json)
@@ -65,7 +67,8 @@ static hn_err rollback(job *j)
     HN_TRY(j->sys->store_rollback(&j->c->cx, &j->s, name, &gone));
     HN_TRY(j->sys->store_slots(&j->c->cx, &j->s, name, &s));
     HN_TRY(j->sys->store_collect(&j->c->cx, &j->s));
-    printf("%s: build %llu is current, %llu is taken back and will not be installed again\n", name, (unsigned long long)s.current,
+    printf("%s: build %llu is current, %llu is taken back and will not be installed again\n", name,
+           (unsigned long long)s.current,
            (unsigned long long)gone);
     return HN_OK;
 }
@@ -112,7 +115,8 @@ static const hn_operand operands[] = {
 
 static const hn_opt opts[] = {
     { "build", 0, HN_OPT_INT, "N", "compare: the second build", NULL, 1, 9007199254740991.0 },
-    { "mode", 0, HN_OPT_CHOICE, "HOW", "compare: applications run both (shadow), or share units (ab); off ends it", "shadow ab off", 0, 0 },
+    { "mode", 0, HN_OPT_CHOICE, "HOW", "compare: applications run both (shadow), or share units (ab); off ends it",
+      "shadow ab off", 0, 0 },
     { "share", 0, HN_OPT_REAL, "X", "compare: of the units that get the second build (0.5)", NULL, 0, 1 },
     { 0 }
 };
@@ -121,8 +125,10 @@ const hn_command hn_command_store = {
     .name = "store",
     .summary = "show, check and turn back the models of a device",
     .example = "hone store show /var/lib/hone",
-    .help = "show lists which builds count. check reads every file of every kept build against its manifest. rollback goes back to\n"
-            "the build before, at once and without a network. compare keeps a second installed build beside the current one,\n"
+    .help = "show lists which builds count. check reads every file of every kept build against its manifest. "
+            "rollback goes back to\n"
+            "the build before, at once and without a network. compare keeps a second installed build beside the "
+            "current one,\n"
             "which applications open with hone_current_opts.second.",
     .exits = "1: there is nothing to go back to",
     .operand = operands, .opt = opts, .reports = true, .run = run,

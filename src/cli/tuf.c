@@ -21,6 +21,7 @@ typedef struct job {
     size_t count[2];
     hn_tuf_mirrors mirrors;
     hn_progress bar;
+    hn_ctx judged;                         /* init: what the client says of the root it was given */
 } job;
 
 static hn_err places(job *j, int which, const char *option)
@@ -118,12 +119,11 @@ static hn_err init(job *j)
         return hn_fail(&j->c->cx, HN_EARG, "which root?  hone tuf --metadata-dir DIR init ROOT");
     const char *dir = hn_arg_text(a, "metadata-dir", NULL);
     hn_tuf_opts o = { .dir = dir };
-    hn_ctx judged = { .env = j->c->cx.env };
     HN_TRY(hn_file_open(&j->c->cx, a->operand[1], &root));
     hn_err e = j->sys->tuf_init(&j->c->cx, dir, root.data, root.len);
     hn_file_close(&root);
-    if (!e && j->sys->tuf_open(&judged, &o, &j->tuf))
-        hn_log(&j->c->cx, HN_LOG_WARN, "stored, but no refresh will accept it: %s", judged.msg);
+    if (!e && j->sys->tuf_open(&j->judged, &o, &j->tuf))
+        hn_log(&j->c->cx, HN_LOG_WARN, "stored, but no refresh will accept it: %s", j->judged.msg);
     return e;
 }
 
@@ -143,7 +143,7 @@ static hn_err work(job *j)
 
 static hn_err run(hn_cli *c)
 {
-    job j = { .c = c };
+    job j = { .c = c, .judged = { .env = c->cx.env } };
     hn_err e = work(&j);
     if (j.sys) {
         j.sys->tuf_close(j.tuf);

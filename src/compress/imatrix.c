@@ -38,8 +38,10 @@ static hn_err take_tensor(hn_ctx *cx, hn_imatrix *m, const hn_gguf *g, const hn_
     const hn_gguf_tensor *counts = hn_gguf_tensor_find(g, counts_name);
     size_t columns = (size_t)sums->shape.dim[sums->shape.rank - 1], all = hn_shape_count(&sums->shape);
     size_t matrices = columns ? all / columns : 0;
-    if (!counts || counts->type != HN_QT_F32 || sums->type != HN_QT_F32 || !matrices || hn_shape_count(&counts->shape) != matrices)
-        return hn_fail(cx, HN_EFORMAT, "'%.200s' needs a '%.200s' with one float for each matrix", sums->name, counts_name);
+    if (!counts || counts->type != HN_QT_F32 || sums->type != HN_QT_F32 || !matrices ||
+        hn_shape_count(&counts->shape) != matrices)
+        return hn_fail(cx, HN_EFORMAT, "'%.200s' needs a '%.200s' with one float for each matrix", sums->name,
+                       counts_name);
     float *value;
     HN_TRY(add(cx, m, sums->name, base, all, &value));
     for (size_t i = 0; i < all; i++) {
@@ -142,7 +144,8 @@ static hn_err check(hn_ctx *cx, const hn_imatrix *m)
             return hn_fail(cx, HN_EFORMAT, "tensor '%.200s' is there twice", e->name);
         for (size_t k = 0; k < e->count; k++)
             if (!(e->value[k] >= 0) || isinf(e->value[k]))
-                return hn_fail(cx, HN_EFORMAT, "tensor '%.200s', column %zu is worth %g", e->name, k, (double)e->value[k]);
+                return hn_fail(cx, HN_EFORMAT, "tensor '%.200s', column %zu is worth %g", e->name, k,
+                               (double)e->value[k]);
     }
     return HN_OK;
 }

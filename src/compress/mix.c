@@ -36,7 +36,8 @@ static part part_of(const char *name)
 {
     static const struct { const char *piece; part is; } pieces[] = {      /* the first that occurs */
         { "attn_qkv.weight", QKV }, { "attn_kv_b.weight", KV_B }, { "attn_v.weight", V }, { "attn_k.weight", K },
-        { "attn_q.weight", Q }, { "attn_output.weight", ATTN_OUT }, { "ffn_up", UP }, { "ffn_gate", GATE }, { "ffn_down", DOWN },
+        { "attn_q.weight", Q }, { "attn_output.weight", ATTN_OUT }, { "ffn_up", UP }, { "ffn_gate", GATE },
+            { "ffn_down", DOWN },
     };
     if (strcmp(name, "output.weight") == 0)
         return OUTPUT;
@@ -54,7 +55,8 @@ static bool is_values(part p) { return p == V || p == QKV || p == KV_B; }
 static bool may_change(const hn_gguf_tensor *t)
 {
     static const char *const keep[] = {
-        "_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
+        "_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d",
+            "shortconv.conv.weight",
         "time_mix_first.weight", "time_mix_w0.weight", "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight",
         "time_mix_v1.weight", "time_mix_v2.weight", "time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight",
         "time_mix_g1.weight", "time_mix_g2.weight", "time_mix_decay_w1.weight", "time_mix_decay_w2.weight",
@@ -63,7 +65,8 @@ static bool may_change(const hn_gguf_tensor *t)
     size_t len = strlen(t->name), real = 0;
     for (int d = 0; d < t->shape.rank; d++)
         real = real || t->shape.dim[d] > 1 ? real + 1 : 0;                 /* leading dimensions of 1 do not count */
-    if (real < 2 || len < 6 || strcmp(t->name + len - 6, "weight") != 0 || strcmp(t->name, "position_embd.weight") == 0 ||
+    if (real < 2 || len < 6 || strcmp(t->name + len - 6, "weight") != 0 ||
+        strcmp(t->name, "position_embd.weight") == 0 ||
         strcmp(t->name, "token_types.weight") == 0)
         return false;
     for (size_t i = 0; i < sizeof keep / sizeof *keep; i++)
@@ -93,7 +96,8 @@ static bool more_bits(int i, int n) { return i < n / 8 || i >= 7 * n / 8 || (i -
 /* The mixes around two bits and below share most of their choices. */
 static bool is_tiny(hn_mix m)
 {
-    return m == HN_MIX_IQ2_XXS || m == HN_MIX_IQ2_XS || m == HN_MIX_IQ2_S || m == HN_MIX_IQ2_M || m == HN_MIX_IQ1_S || m == HN_MIX_IQ1_M;
+    return m == HN_MIX_IQ2_XXS || m == HN_MIX_IQ2_XS || m == HN_MIX_IQ2_S || m == HN_MIX_IQ2_M || m == HN_MIX_IQ1_S ||
+        m == HN_MIX_IQ1_M;
 }
 
 static bool is_iq2_large(hn_mix m) { return m == HN_MIX_IQ2_S || m == HN_MIX_IQ2_M; }
@@ -201,8 +205,10 @@ static hn_qtype attention_out_type(const chooser *c, hn_qtype base)
     if (c->falcon)
         return m == HN_MIX_Q3_K_L ? HN_QT_Q4_K : base;
     if (c->experts == 8) {
-        bool small = m == HN_MIX_Q2_K || m == HN_MIX_IQ3_XS || m == HN_MIX_IQ3_XXS || m == HN_MIX_Q3_K_S || m == HN_MIX_Q3_K_M ||
-                     m == HN_MIX_IQ4_NL || m == HN_MIX_Q4_K_S || m == HN_MIX_Q4_K_M || m == HN_MIX_IQ3_S || m == HN_MIX_IQ3_M ||
+        bool small = m == HN_MIX_Q2_K || m == HN_MIX_IQ3_XS || m == HN_MIX_IQ3_XXS || m == HN_MIX_Q3_K_S ||
+            m == HN_MIX_Q3_K_M ||
+                     m == HN_MIX_IQ4_NL || m == HN_MIX_Q4_K_S || m == HN_MIX_Q4_K_M || m == HN_MIX_IQ3_S ||
+                         m == HN_MIX_IQ3_M ||
                      m == HN_MIX_IQ4_XS;
         return small ? HN_QT_Q5_K : base;
     }
@@ -349,6 +355,7 @@ bool hn_mix_needs_importance(hn_mix m, const char *tensor, hn_qtype t)
     part p = part_of(tensor);
     if (p == EMBEDDING || p == OUTPUT)
         return false;
-    return t == HN_QT_IQ3_XXS || t == HN_QT_IQ2_XXS || t == HN_QT_IQ2_XS || t == HN_QT_IQ2_S || t == HN_QT_IQ1_M || t == HN_QT_IQ1_S ||
+    return t == HN_QT_IQ3_XXS || t == HN_QT_IQ2_XXS || t == HN_QT_IQ2_XS || t == HN_QT_IQ2_S || t == HN_QT_IQ1_M ||
+        t == HN_QT_IQ1_S ||
            (t == HN_QT_Q2_K && m == HN_MIX_Q2_K_S);
 }

@@ -67,15 +67,18 @@ static void step(quantizer *q, size_t elements)
 }
 
 /* The importance of this tensor, if it has one of the right size. */
-static hn_err find_importance(hn_ctx *cx, const quantizer *q, const hn_gguf_tensor *t, hn_qtype to, const hn_importance **out)
+static hn_err find_importance(hn_ctx *cx, const quantizer *q, const hn_gguf_tensor *t, hn_qtype to,
+                              const hn_importance **out)
 {
     size_t row = (size_t)t->shape.dim[t->shape.rank - 1], matrices = t->shape.rank == 3 ? (size_t)t->shape.dim[0] : 1;
     const hn_importance *i = q->o->importance ? hn_imatrix_find(q->o->importance, t->name) : NULL;
     if (i && i->count != row && i->count != hn_mul(row, matrices))
-        return hn_fail(cx, HN_EFORMAT, "tensor '%s' has rows of %zu, the importance matrix %zu values for it: it belongs to another model",
+        return hn_fail(cx, HN_EFORMAT,
+                       "tensor '%s' has rows of %zu, the importance matrix %zu values for it: it belongs to another model",
                        t->name, row, i->count);
     if (!i && hn_mix_needs_importance(q->o->mix.mix, t->name, to))
-        return hn_fail(cx, HN_EARG, "tensor '%s' as %s is of no use without an importance matrix for it: give one with --imatrix FILE",
+        return hn_fail(cx, HN_EARG,
+                       "tensor '%s' as %s is of no use without an importance matrix for it: give one with --imatrix FILE",
                        t->name, hn_qtype_get(to)->name);
     *out = hn_q_heeds_importance(to) || hn_q_is_lattice(to) ? i : NULL;
     return HN_OK;
@@ -87,9 +90,11 @@ static hn_err check_tensor(hn_ctx *cx, const quantizer *q, const hn_gguf_tensor 
     if (to == t->type)
         return HN_OK;
     if (!hn_q_has_encode(to) && !hn_q_is_lattice(to))
-        return hn_fail(cx, HN_EUNSUP, "unsupported: encoding %s, wanted for tensor '%s'", hn_qtype_get(to)->name, t->name);
+        return hn_fail(cx, HN_EUNSUP, "unsupported: encoding %s, wanted for tensor '%s'", hn_qtype_get(to)->name,
+                       t->name);
     if (hn_qtype_get(t->type)->block_count > 1 && !q->o->requantize)
-        return hn_fail(cx, HN_EARG, "tensor '%s' is %s already; start from the F16 or F32 file, or lose twice with --requantize",
+        return hn_fail(cx, HN_EARG,
+                       "tensor '%s' is %s already; start from the F16 or F32 file, or lose twice with --requantize",
                        t->name, hn_qtype_get(t->type)->name);
     return find_importance(cx, q, t, to, &unused);
 }
@@ -135,7 +140,8 @@ static hn_err encode(hn_ctx *cx, quantizer *q, const hn_gguf_tensor *t, hn_quant
 /* What the file says of itself, but for what changes here; of a split file one whole is made. */
 static void put_values(const quantizer *q)
 {
-    static const char *const anew[] = { "general.file_type", "general.quantization_version", "general.alignment", "split.no", "split.count",
+    static const char *const anew[] = { "general.file_type", "general.quantization_version", "general.alignment",
+                                        "split.no", "split.count",
                                         "split.tensors.count" };
     const hn_imatrix *i = q->o->importance;
     for (size_t k = 0; k < q->in->value_count; k++) {
@@ -151,7 +157,8 @@ static void put_values(const quantizer *q)
     if (!i)
         return;
     if (q->o->importance_path)
-        hn_gguf_put_text(q->out, "quantize.imatrix.file", (hn_text){ q->o->importance_path, strlen(q->o->importance_path) });
+        hn_gguf_put_text(q->out, "quantize.imatrix.file", (hn_text){ q->o->importance_path,
+                                                                     strlen(q->o->importance_path) });
     if (i->dataset.len)
         hn_gguf_put_text(q->out, "quantize.imatrix.dataset", i->dataset);
     hn_gguf_put_u32(q->out, "quantize.imatrix.entries_count", (uint32_t)i->count);
@@ -210,7 +217,8 @@ static hn_err write_all(hn_ctx *cx, quantizer *q, hn_quantize_report *r)
     return hn_gguf_finish(cx, q->out);
 }
 
-hn_err hn_quantize(hn_ctx *cx, const hn_gguf *in, const char *out, const hn_quantize_opts *o, hn_arena *a, hn_quantize_report *report)
+hn_err hn_quantize(hn_ctx *cx, const hn_gguf *in, const char *out, const hn_quantize_opts *o, hn_arena *a,
+                   hn_quantize_report *report)
 {
     quantizer q = { .o = o, .in = in, .threads = hn_pool_threads(o->pool) };
     hn_quantize_report r = { 0 };

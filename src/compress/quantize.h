@@ -34,7 +34,8 @@ typedef struct hn_quantize_report {
     uint64_t before, after, elements;       /* of all tensors */
 } hn_quantize_report;
 
-hn_err hn_quantize(hn_ctx *cx, const hn_gguf *in, const char *out, const hn_quantize_opts *o, hn_arena *a, hn_quantize_report *report);
+hn_err hn_quantize(hn_ctx *cx, const hn_gguf *in, const char *out, const hn_quantize_opts *o, hn_arena *a,
+                   hn_quantize_report *report);
 
 uint64_t hn_quantize_elements(const hn_gguf *in);      /* what progress counts */
 

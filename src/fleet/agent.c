@@ -14,7 +14,8 @@
 
 const char *hn_agent_state_name(hn_agent_state s)
 {
-    static const char *const names[HN_AGENT_STATES] = { "idle", "refused", "deferred", "staged", "committed", "rolled_back" };
+    static const char *const names[HN_AGENT_STATES] = { "idle", "refused", "deferred", "staged", "committed",
+                                                        "rolled_back" };
     return names[s];
 }
 
@@ -79,7 +80,8 @@ static hn_err settle(hn_round *d, hn_err e)
         return e;
     if (e && r->state != HN_AGENT_ROLLED_BACK) {
         bool waits = r->why >= HN_WHY_POLICY_METERED && r->why <= HN_WHY_POLICY_IDLE;
-        r->state = r->why == HN_WHY_UP_TO_DATE ? HN_AGENT_IDLE : waits || r->why == HN_WHY_NETWORK ? HN_AGENT_DEFERRED : HN_AGENT_REFUSED;
+        r->state = r->why == HN_WHY_UP_TO_DATE ? HN_AGENT_IDLE : waits ||
+            r->why == HN_WHY_NETWORK ? HN_AGENT_DEFERRED : HN_AGENT_REFUSED;
         snprintf(r->words, sizeof r->words, "%s", r->why == HN_WHY_UP_TO_DATE ? "" : d->cx->msg);
     }
     if (hn_store_slots(d->cx, &d->s, d->o->name, &slots) == HN_OK)
@@ -92,7 +94,8 @@ static hn_err begin(hn_ctx *cx, const hn_agent_opts *o, hn_agent_report *r, hn_r
     *r = (hn_agent_report){ 0 };
     *d = (hn_round){ .cx = cx, .o = o, .r = r, .s.lock = -1 };
     if (!hn_name_ok(o->name))
-        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'", o->name);
+        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'",
+                       o->name);
     snprintf(r->name, sizeof r->name, "%s", o->name);
     HN_TRY(hn_arena_new(cx, 0, &d->a));
     return hn_store_open(cx, o->store, o->fs, &d->s, &r->why);
@@ -120,7 +123,7 @@ hn_err hn_agent_once(hn_ctx *cx, const hn_agent_opts *o, hn_agent_report *out)
     return e;
 }
 
-/* ---- From a package ----------------------------------------------------------------------------------------------- */
+/* ---- From a package -------------------------------------------------------------------------- */
 
 static hn_err take_files(hn_round *d, const hn_package *p)
 {
@@ -128,7 +131,8 @@ static hn_err take_files(hn_round *d, const hn_package *p)
     for (size_t i = 0; i < p->m.file_count; i++) {
         const hn_mfile *f = &p->m.file[i];
         hn_file bytes;
-        HN_TRY(hn_because(&d->r->why, HN_WHY_LENGTH, hn_package_blob(d->cx, p, hn_package_layer(p, &f->sha256), &bytes)));
+        HN_TRY(hn_because(&d->r->why, HN_WHY_LENGTH, hn_package_blob(d->cx, p, hn_package_layer(p, &f->sha256),
+                                                                     &bytes)));
         hn_err e = hn_store_put(d->cx, &d->s, bytes.data, bytes.len, &f->sha256, &d->r->why);
         hn_package_done(p, &bytes);
         HN_TRY(e);
@@ -147,7 +151,8 @@ static hn_err install_package(hn_round *d, const hn_package *p)
     d->m = p->m;
     d->r->offered = p->m.build;
     if (strcmp(p->m.name, d->o->name) != 0)
-        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "%s is a package of %s", p->place, p->m.name);
+        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "%s is a package of %s", p->place,
+                         p->m.name);
     HN_TRY(hn_package_verify(d->cx, p, &d->r->why));
     HN_TRY(hn_store_offer(d->cx, &d->s, &d->m, &d->r->why));
     HN_TRY(hn_manifest_fits(d->cx, &d->m, &here, &d->r->why));
@@ -190,7 +195,7 @@ hn_err hn_agent_init(hn_ctx *cx, const char *store, const char *root_file)
     return e;
 }
 
-/* ---- Round after round ---------------------------------------------------------------------------------------------- */
+/* ---- Round after round ----------------------------------------------------------------------- */
 
 uint64_t hn_agent_pause_ms(unsigned poll_s, unsigned failures, double u)
 {

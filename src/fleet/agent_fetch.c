@@ -88,13 +88,16 @@ static hn_err get_target(hn_round *d, hn_tuf *t, const char *path, uint64_t most
     hn_path at;
     hn_err e = hn_tuf_find(d->cx, t, path, &target);
     if (e)
-        return hn_because(&d->r->why, e == HN_ENO ? HN_WHY_NOT_LISTED : e == HN_ENET ? HN_WHY_NETWORK : HN_WHY_METADATA, e);
+        return hn_because(&d->r->why, e == HN_ENO ? HN_WHY_NOT_LISTED : e == HN_ENET ? HN_WHY_NETWORK
+                          : HN_WHY_METADATA, e);
     if (target.length > most)
-        return hn_refuse(d->cx, &d->r->why, HN_WHY_LENGTH, HN_EREFUSED, "%s: %llu bytes are more than it may have", path,
+        return hn_refuse(d->cx, &d->r->why, HN_WHY_LENGTH, HN_EREFUSED, "%s: %llu bytes are more than it may have",
+                         path,
                          (unsigned long long)target.length);
     HN_TRY(hn_path_make(d->cx, &at, "%s/tmp/%s", d->s.root.text, temp));
     unlink(at.text);
-    e = hn_tuf_download(d->cx, t, &target, d->http, (const char *const *)d->target, d->o->base_count, at.text, NULL, NULL);
+    e = hn_tuf_download(d->cx, t, &target, d->http, (const char *const *)d->target, d->o->base_count, at.text, NULL,
+                        NULL);
     HN_TRY(hn_because(&d->r->why, e == HN_ENET || e == HN_ENO ? HN_WHY_NETWORK : HN_WHY_HASH, e));
     e = hn_file_open(d->cx, at.text, out);
     unlink(at.text);
@@ -112,7 +115,8 @@ static hn_err read_channel(hn_round *d, hn_tuf *t, hn_channel *out)
     hn_file_close(&f);
     HN_TRY(e);
     if (strcmp(out->name, d->o->name) != 0)
-        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "the channel of %s speaks of %s", d->o->name, out->name);
+        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "the channel of %s speaks of %s",
+                         d->o->name, out->name);
     return HN_OK;
 }
 
@@ -129,7 +133,8 @@ static hn_err read_manifest(hn_round *d, hn_tuf *t, uint64_t build)
         return hn_nomem(d->cx, "a manifest");
     HN_TRY(hn_because(&d->r->why, HN_WHY_MANIFEST, hn_manifest_read(d->cx, d->manifest, d->manifest_len, d->a, &d->m)));
     if (strcmp(d->m.name, d->o->name) != 0 || d->m.build != build)
-        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "asked for %s build %llu, the manifest is of %s build %llu",
+        return hn_refuse(d->cx, &d->r->why, HN_WHY_WRONG_TARGET, HN_EREFUSED,
+                         "asked for %s build %llu, the manifest is of %s build %llu",
                          d->o->name, (unsigned long long)build, d->m.name, (unsigned long long)d->m.build);
     return HN_OK;
 }
@@ -145,7 +150,8 @@ static hn_err look(hn_round *d, hn_tuf *t)
         return hn_refuse(d->cx, &d->r->why, HN_WHY_UP_TO_DATE, HN_ENO, "%s: build %llu is the current one", d->o->name,
                          (unsigned long long)c.build);
     if (hn_slots_is_bad(&slots, c.build))
-        return hn_refuse(d->cx, &d->r->why, HN_WHY_KNOWN_BAD, HN_EREFUSED, "%s: build %llu has failed on this device", d->o->name,
+        return hn_refuse(d->cx, &d->r->why, HN_WHY_KNOWN_BAD, HN_EREFUSED,
+                         "%s: build %llu has failed on this device", d->o->name,
                          (unsigned long long)c.build);
     return read_manifest(d, t, c.build);
 }
@@ -189,7 +195,8 @@ static hn_err fetch_blob(hn_round *d, const hn_digest *sha256, uint64_t length, 
     uint64_t came = has > had ? has - had : 0;
     d->r->fetched += came;
     hn_policy_spend(NULL, d->s.root.text, came);
-    return hn_because(&d->r->why, e == HN_ELIMIT ? HN_WHY_NO_ROOM : e == HN_EREFUSED ? HN_WHY_LENGTH : HN_WHY_NETWORK, e);
+    return hn_because(&d->r->why, e == HN_ELIMIT ? HN_WHY_NO_ROOM : e == HN_EREFUSED ? HN_WHY_LENGTH
+                      : HN_WHY_NETWORK, e);
 }
 
 /* The smallest delta that starts from a file the store has and takes no more memory than allowed. */
@@ -234,7 +241,8 @@ static bool got_by_delta(hn_round *d, const hn_mfile *f)
     if (!e || e == HN_EREFUSED || e == HN_EFORMAT)
         unlink(at.text);
     if (e) {
-        hn_log(d->cx, HN_LOG_WARN, "%s: %s; the whole file is fetched (%s)", delta->path, d->cx->msg, hn_reason_code(HN_WHY_DELTA));
+        hn_log(d->cx, HN_LOG_WARN, "%s: %s; the whole file is fetched (%s)", delta->path, d->cx->msg,
+               hn_reason_code(HN_WHY_DELTA));
         d->r->why = before;
         return false;
     }

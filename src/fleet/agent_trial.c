@@ -27,7 +27,8 @@ static hn_err give_up(hn_round *d, hn_reason why, const char *words)
     uint64_t gone;
     d->r->state = HN_AGENT_ROLLED_BACK;
     d->r->why = why;
-    snprintf(d->r->words, sizeof d->r->words, "build %llu is taken back: %s (%s)", (unsigned long long)d->m.build, words,
+    snprintf(d->r->words, sizeof d->r->words, "build %llu is taken back: %s (%s)", (unsigned long long)d->m.build,
+             words,
              hn_reason_code(why));
     HN_TRY(hn_store_rollback(d->cx, &d->s, d->m.name, &gone));
     return hn_store_collect(d->cx, &d->s);
@@ -129,14 +130,16 @@ static hn_err prove(hn_round *d, unsigned runs)
         hn_err e = hn_store_count(d->cx, &d->s, d->m.name, &left);
         if (e == HN_ENO) {
             bool tested = d->r->tries > 0;
-            return give_up(d, tested ? d->r->test.why : HN_WHY_TRIES, tested ? d->r->test.words : "no try was left after a cut");
+            return give_up(d, tested ? d->r->test.why : HN_WHY_TRIES,
+                           tested ? d->r->test.words : "no try was left after a cut");
         }
         HN_TRY(hn_because(&d->r->why, HN_WHY_STORE_IO, e));
         d->r->tries++;
         HN_TRY(test_once(d, runs));
         if (d->r->test.why == HN_WHY_NONE)
             return HN_OK;
-        hn_log(d->cx, HN_LOG_WARN, "build %llu, %u tries left: %s (%s)", (unsigned long long)d->m.build, left, d->r->test.words,
+        hn_log(d->cx, HN_LOG_WARN, "build %llu, %u tries left: %s (%s)", (unsigned long long)d->m.build, left,
+               d->r->test.words,
                hn_reason_code(d->r->test.why));
     }
 }

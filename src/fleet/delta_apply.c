@@ -25,7 +25,8 @@ static hn_err read_head(hn_ctx *cx, const uint8_t *p, size_t len, hn_delta_info 
     memcpy(i.old_sha256.byte, p + 24, 32);
     memcpy(i.new_sha256.byte, p + 56, 32);
     if (i.segments > HN_DELTA_SEGMENTS_MAX || hn_le64(p + 88) >> 32)
-        return hn_fail(cx, HN_EREFUSED, "delta: %u segments, at most %d are read", (unsigned)i.segments, HN_DELTA_SEGMENTS_MAX);
+        return hn_fail(cx, HN_EREFUSED, "delta: %u segments, at most %d are read", (unsigned)i.segments,
+                       HN_DELTA_SEGMENTS_MAX);
     *out = i;
     return HN_OK;
 }
@@ -98,7 +99,8 @@ static hn_err typed(applying *a, const hn_segment *s, const uint8_t *stored)
         size_t n = s->new_len - at < most ? (size_t)(s->new_len - at) : most, size[4], to = 0;
         hn_form_sizes(s, n, size);
         for (size_t i = 0; i < hn_form_planes(s->form); to += size[i++]) {
-            size_t took = size[i] ? hn_plane_unpack(stored + used, (size_t)s->stored - used, a->plane + to, size[i]) : 0;
+            size_t took = size[i] ? hn_plane_unpack(stored + used, (size_t)s->stored - used, a->plane + to,
+                                                    size[i]) : 0;
             if (size[i] && !took)
                 return hn_fail(a->cx, HN_EREFUSED, "delta: a plane is damaged");
             used += took;
@@ -154,9 +156,11 @@ static hn_err walk(applying *a, const uint8_t *p, const hn_delta_info *info)
     uint64_t left = info->new_length;
     for (uint32_t i = 0; i < info->segments; i++) {
         hn_segment s;
-        HN_TRY(hn_segment_read(a->cx, p + at, info->old_length, left, UINT64_MAX, &s));   /* hn_delta_read saw the ends */
+        /* hn_delta_read saw the ends */
+        HN_TRY(hn_segment_read(a->cx, p + at, info->old_length, left, UINT64_MAX, &s));
         at += HN_DELTA_SEGMENT;
-        HN_TRY(s.kind == HN_SEG_COPY ? copy(a, &s) : s.kind == HN_SEG_ZSTD ? zstd(a, &s, p + at) : typed(a, &s, p + at));
+        HN_TRY(s.kind == HN_SEG_COPY ? copy(a, &s) : s.kind == HN_SEG_ZSTD ? zstd(a, &s, p + at) : typed(a, &s,
+                p + at));
         let_go(a, p + at, (size_t)s.stored);
         at += (size_t)s.stored;
         left -= s.new_len;
@@ -242,7 +246,8 @@ hn_err hn_delta_apply_files(hn_ctx *cx, const char *delta, const char *old, cons
     if (!e && (t.fd = mkostemp(temp, O_CLOEXEC)) < 0)
         e = hn_fail(cx, HN_EIO, "%s: cannot be written: %s", out, strerror(errno));
     if (!e)
-        e = apply(&(applying){ .cx = cx, .old = &o, .window_max = window_max, .write = write_out, .user = &t, .mapped = true },
+        e = apply(&(applying){ .cx = cx, .old = &o, .window_max = window_max, .write = write_out, .user = &t,
+                               .mapped = true },
                   d.data, d.len);
     if (t.fd >= 0) {
         bool ok = fchmod(t.fd, 0644) == 0 && fsync(t.fd) == 0;

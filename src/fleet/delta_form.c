@@ -75,7 +75,8 @@ static void split_blocks(const hn_segment *s, const uint8_t *old, const uint8_t 
     }
 }
 
-void hn_form_split(const hn_segment *s, const uint8_t *old, const uint8_t *fresh, size_t n, uint8_t *plane, size_t size[4])
+void hn_form_split(const hn_segment *s, const uint8_t *old, const uint8_t *fresh, size_t n, uint8_t *plane,
+                   size_t size[4])
 {
     size_t units = n / hn_form_unit(s);
     hn_form_sizes(s, n, size);
@@ -99,7 +100,8 @@ void hn_form_split(const hn_segment *s, const uint8_t *old, const uint8_t *fresh
     }
 }
 
-static void join_blocks(const hn_segment *s, const uint8_t *old, const uint8_t *plane, size_t units, const size_t size[4],
+static void join_blocks(const hn_segment *s, const uint8_t *old, const uint8_t *plane, size_t units,
+                        const size_t size[4],
                         uint8_t *fresh)
 {
     const uint8_t *low = plane, *high = plane + size[0], *code = plane + size[0] + size[1];
@@ -164,7 +166,8 @@ static bool form_ok(const hn_segment *s)
 {
     if (s->form >= HN_FORM_COUNT)
         return false;
-    if (s->form >= HN_FORM_BLOCK_U8 && (s->block == 0 || s->block > 512 || s->head > 16 || s->head % 2 || s->head >= s->block))
+    if (s->form >= HN_FORM_BLOCK_U8 && (s->block == 0 || s->block > 512 || s->head > 16 || s->head % 2 ||
+                                        s->head >= s->block))
         return false;
     return s->new_len % hn_form_unit(s) == 0;
 }

@@ -36,7 +36,8 @@ size_t hn_form_planes(hn_delta_form form);
 
 /* Splits what lies between old and new bytes (whole units) into planes, laid one behind the other in
  * `plane` with their sizes in `size`; and puts new bytes together again. */
-void hn_form_split(const hn_segment *s, const uint8_t *old, const uint8_t *fresh, size_t n, uint8_t *plane, size_t size[4]);
+void hn_form_split(const hn_segment *s, const uint8_t *old, const uint8_t *fresh, size_t n, uint8_t *plane,
+                   size_t size[4]);
 void hn_form_sizes(const hn_segment *s, size_t n, size_t size[4]);
 void hn_form_join(const hn_segment *s, const uint8_t *old, const uint8_t *plane, size_t n, uint8_t *fresh);
 

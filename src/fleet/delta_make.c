@@ -96,7 +96,8 @@ static hn_err add_gap(maker *m, uint64_t from, uint64_t to, uint64_t old_from, u
         add_copy(m, old_from, len);
         return HN_OK;
     }
-    hn_segment s = { .old_at = old_len ? old_from : 0, .old_len = old_len < PREFIX_MAX ? old_len : PREFIX_MAX, .new_len = len };
+    hn_segment s = { .old_at = old_len ? old_from : 0, .old_len = old_len < PREFIX_MAX ? old_len : PREFIX_MAX,
+                     .new_len = len };
     return add_zstd(m, &s, m->fresh.data + from, len < PREFIX_MAX ? TEXT_LEVEL : m->level, false);
 }
 

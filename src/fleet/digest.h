@@ -14,7 +14,8 @@ hn_err hn_digest_of_file(hn_ctx *cx, const char *path, hn_digest *out, uint64_t 
 hn_err hn_digest_end(hn_hasher *h, hn_digest *out);                    /* of a HN_SHA256 hasher */
 
 hn_digest_text hn_digest_hex(const hn_digest *d);
-bool hn_digest_from_hex(const char *text, hn_digest *out);             /* exactly 64 lower-case digits; text may be NULL */
+/* exactly 64 lower-case digits; text may be NULL */
+bool hn_digest_from_hex(const char *text, hn_digest *out);
 bool hn_digest_equal(const hn_digest *a, const hn_digest *b);
 
 #endif

@@ -46,8 +46,10 @@ bool hn_fs_rmdir(const hn_fs *fs, const char *path);
 bool hn_fs_sync_dir(const hn_fs *fs, const char *path);
 
 /* Several of these in the order that is safe. */
-hn_err hn_fs_put(hn_ctx *cx, const hn_fs *fs, const char *path, const void *data, size_t len);  /* written, synced; the folder is not */
-hn_err hn_fs_mkdirs(hn_ctx *cx, const hn_fs *fs, const char *root, const char *path);  /* the folders of root/path, synced */
+/* written, synced; the folder is not */
+hn_err hn_fs_put(hn_ctx *cx, const hn_fs *fs, const char *path, const void *data, size_t len);
+/* the folders of root/path, synced */
+hn_err hn_fs_mkdirs(hn_ctx *cx, const hn_fs *fs, const char *root, const char *path);
 hn_err hn_fs_remove_tree(hn_ctx *cx, const hn_fs *fs, const char *path);               /* nothing there is fine */
 
 /* Fails with the errno of the call before, in words. */

@@ -34,7 +34,8 @@ static hn_err get_text(reader *r, const json_t *j, const char *key, const char *
     return keep(r, json_string_value(v), out);
 }
 
-static hn_err get_whole(reader *r, const json_t *j, const char *key, bool required, uint64_t min, uint64_t max, uint64_t *out)
+static hn_err get_whole(reader *r, const json_t *j, const char *key, bool required, uint64_t min, uint64_t max,
+                        uint64_t *out)
 {
     const json_t *v = json_object_get(j, key);
     if (!v && !required)
@@ -148,7 +149,8 @@ static hn_err read_files(reader *r, const json_t *j)
         if (!hn_package_path_ok(f->path))
             return hn_fail(r->cx, HN_EREFUSED, "manifest: file %zu has a path that packages may not use", i);
         if (i > 0 && strcmp(m->file[i - 1].path, f->path) >= 0)
-            return hn_fail(r->cx, HN_EFORMAT, "manifest: \"files\" must be sorted by path, each once: '%.200s'", f->path);
+            return hn_fail(r->cx, HN_EFORMAT, "manifest: \"files\" must be sorted by path, each once: '%.200s'",
+                           f->path);
         if (strcasecmp(f->path, "manifest.json") == 0)
             return bad(r, "a file may not be called manifest.json");
     }
@@ -290,7 +292,8 @@ static hn_err read_all(reader *r, const json_t *j)
     uint64_t format = 0;
     HN_TRY(get_whole(r, j, "hone_manifest", true, 1, 1000, &format));
     if (format != 1)
-        return hn_fail(r->cx, HN_EUNSUP, "manifest: version %llu; this build reads 1: update Hone", (unsigned long long)format);
+        return hn_fail(r->cx, HN_EUNSUP, "manifest: version %llu; this build reads 1: update Hone",
+                       (unsigned long long)format);
     HN_TRY(get_text(r, j, "name", NULL, &m->name));
     HN_TRY(get_text(r, j, "version", NULL, &m->version));
     HN_TRY(get_text(r, j, "framework", "", &m->framework));
@@ -399,10 +402,12 @@ hn_err hn_manifest_fits(hn_ctx *cx, const hn_manifest *m, const hn_device *d, hn
         return hn_refuse(cx, why, HN_WHY_DELEGATE, HN_EUNSUP, "%s: runs on %s only, which is not here", m->name,
                          m->needs.delegate[0]);
     if (m->needs.ram_bytes > d->ram_bytes)
-        return hn_refuse(cx, why, HN_WHY_RAM, HN_ELIMIT, "%s: needs %llu bytes of memory, this device has %llu", m->name,
+        return hn_refuse(cx, why, HN_WHY_RAM, HN_ELIMIT, "%s: needs %llu bytes of memory, this device has %llu",
+                         m->name,
                          (unsigned long long)m->needs.ram_bytes, (unsigned long long)d->ram_bytes);
     if (m->needs.disk_bytes > d->disk_free_bytes)
-        return hn_refuse(cx, why, HN_WHY_DISK, HN_ELIMIT, "%s: asks for %llu bytes of free disk, there are %llu", m->name,
+        return hn_refuse(cx, why, HN_WHY_DISK, HN_ELIMIT, "%s: asks for %llu bytes of free disk, there are %llu",
+                         m->name,
                          (unsigned long long)m->needs.disk_bytes, (unsigned long long)d->disk_free_bytes);
     return HN_OK;
 }

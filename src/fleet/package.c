@@ -69,7 +69,8 @@ hn_err hn_package_blob(hn_ctx *cx, const hn_package *p, const hn_layer *l, hn_fi
 
 /* ---- Descriptors ------------------------------------------------------------------------------------------ */
 
-static const char *keep(hn_package *p, const char *text) { return text ? hn_arena_text(p->a, text, strlen(text)) : NULL; }
+static const char *keep(hn_package *p, const char *text) { return text ? hn_arena_text(p->a, text,
+        strlen(text)) : NULL; }
 
 static hn_err read_descriptor(hn_ctx *cx, hn_package *p, const json_t *j, hn_layer *out)
 {
@@ -79,8 +80,10 @@ static hn_err read_descriptor(hn_ctx *cx, hn_package *p, const json_t *j, hn_lay
     *out = (hn_layer){ .media_type = keep(p, json_string_value(json_object_get(j, "mediaType"))) };
     if (!path)
         path = json_string_value(json_object_get(notes, HN_OCI_FILEPATH_DRAFT));
-    if (!out->media_type || !digest || strncmp(digest, "sha256:", 7) != 0 || !hn_digest_from_hex(digest + 7, &out->digest) ||
-        !json_is_integer(size) || json_integer_value(size) < 0 || (uint64_t)json_integer_value(size) > HN_FILE_BYTES_MAX)
+    if (!out->media_type || !digest || strncmp(digest, "sha256:", 7) != 0 ||
+        !hn_digest_from_hex(digest + 7, &out->digest) ||
+        !json_is_integer(size) || json_integer_value(size) < 0 ||
+            (uint64_t)json_integer_value(size) > HN_FILE_BYTES_MAX)
         return hn_fail(cx, HN_EFORMAT, "%s: a descriptor needs mediaType, a sha256 digest and a size", p->place);
     if (path && !hn_package_path_ok(path))
         return hn_fail(cx, HN_EREFUSED, "%s: a layer's path leads elsewhere", p->place);
@@ -94,7 +97,8 @@ static hn_err check_bytes(hn_ctx *cx, const hn_package *p, const hn_layer *l, co
     hn_digest d;
     HN_TRY(hn_digest_of(cx, f->data, f->len, &d));
     if (!hn_digest_equal(&d, &l->digest))
-        return hn_fail(cx, HN_EREFUSED, "%s: blob %s has other bytes than its name says", p->place, hn_digest_hex(&l->digest).text);
+        return hn_fail(cx, HN_EREFUSED, "%s: blob %s has other bytes than its name says", p->place,
+                       hn_digest_hex(&l->digest).text);
     return HN_OK;
 }
 
@@ -122,7 +126,8 @@ static hn_err read_index(hn_ctx *cx, hn_package *p)
     hn_package_done(p, &f);
     const json_t *list = json_object_get(j, "manifests");
     if (!e && json_array_size(list) != 1)
-        e = hn_fail(cx, json_array_size(list) ? HN_EUNSUP : HN_EFORMAT, "%s: index.json lists %zu manifests, a package has one",
+        e = hn_fail(cx, json_array_size(list) ? HN_EUNSUP : HN_EFORMAT,
+                    "%s: index.json lists %zu manifests, a package has one",
                     p->place, json_array_size(list));
     if (!e)
         e = read_descriptor(cx, p, json_array_get(list, 0), &p->oci);
@@ -159,7 +164,8 @@ static hn_err read_manifests(hn_ctx *cx, hn_package *p)
         if (strcmp(p->layer[i].media_type, HN_OCI_HONE) == 0)
             hone = &p->layer[i];
     if (!hone)
-        return hn_fail(cx, HN_EUNSUP, "%s: a model package of another tool: it has no Hone manifest; package its model with `hone package`",
+        return hn_fail(cx, HN_EUNSUP, "%s: a model package of another tool: it has no Hone manifest; package its "
+                                      "model with `hone package`",
                        p->place);
     HN_TRY(get_text(cx, p, hone, &p->manifest_bytes));
     p->manifest_len = (size_t)hone->size;
@@ -179,7 +185,8 @@ hn_err hn_package_open(hn_ctx *cx, const char *path, hn_package *out)
     if (!e && !S_ISDIR(st.st_mode)) {
         e = hn_file_open(cx, path, &p.archive);
         if (!e && !hn_tar_probe(p.archive.data, p.archive.len))
-            e = hn_fail(cx, HN_EFORMAT, "%s: expected a package: a folder or an uncompressed tar with an OCI layout", path);
+            e = hn_fail(cx, HN_EFORMAT, "%s: expected a package: a folder or an uncompressed tar with an OCI layout",
+                        path);
         if (!e)
             e = hn_tar_read(cx, p.archive.data, p.archive.len, p.a, &p.tar);
     }
@@ -224,11 +231,13 @@ static hn_err verify_files(hn_ctx *cx, const hn_package *p, hn_reason *why)
         const hn_mfile *f = &p->m.file[i];
         const hn_layer *l = hn_package_layer(p, &f->sha256);
         if (!l || l->size != f->length)
-            return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED, "%s: the manifest lists '%.200s', which no layer is", p->place, f->path);
+            return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED,
+                             "%s: the manifest lists '%.200s', which no layer is", p->place, f->path);
     }
     for (size_t i = 0; i < p->m.delta_count; i++)
         if (!hn_package_layer(p, &p->m.delta[i].sha256))
-            return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED, "%s: the manifest lists the delta '%.200s', which no layer is",
+            return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED,
+                             "%s: the manifest lists the delta '%.200s', which no layer is",
                              p->place, p->m.delta[i].path);
     return HN_OK;
 }
@@ -236,13 +245,15 @@ static hn_err verify_files(hn_ctx *cx, const hn_package *p, hn_reason *why)
 static bool is_named(const hn_package *p, const char *hex)
 {
     hn_digest d;
-    return hn_digest_from_hex(hex, &d) && (hn_digest_equal(&d, &p->oci.digest) || hn_digest_equal(&d, &p->config.digest) ||
+    return hn_digest_from_hex(hex, &d) && (hn_digest_equal(&d, &p->oci.digest) ||
+                                           hn_digest_equal(&d, &p->config.digest) ||
                                            hn_package_layer(p, &d));
 }
 
 static hn_err unlisted(hn_ctx *cx, const hn_package *p, const char *name, hn_reason *why)
 {
-    return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED, "%s: '%.200s' is in the package and in no manifest", p->place, name);
+    return hn_refuse(cx, why, HN_WHY_MANIFEST, HN_EREFUSED, "%s: '%.200s' is in the package and in no manifest",
+                     p->place, name);
 }
 
 static hn_err verify_nothing_else(hn_ctx *cx, const hn_package *p, hn_reason *why)

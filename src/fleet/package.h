@@ -54,7 +54,8 @@ const hn_layer *hn_package_layer(const hn_package *p, const hn_digest *d);      
 
 /* ---- Making ------------------------------------------------------------------------------------------- */
 
-typedef struct hn_package_file { const char *path, *role, *from; } hn_package_file;   /* its name inside, role, where it lies */
+/* its name inside, role, where it lies */
+typedef struct hn_package_file { const char *path, *role, *from; } hn_package_file;
 
 typedef struct hn_package_opts {
     const char *model, *out;            /* out: a folder, or an archive when it ends in .tar */

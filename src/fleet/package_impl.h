@@ -31,7 +31,8 @@ json_t *hn_part_descriptor(const hn_part *p);
 
 /* Runs the model: recordings into parts, what was measured into the manifest's "inputs", "outputs",
  * "requires", "health" and the report. */
-hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_part *part, size_t *count, json_t *manifest,
+hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_part *part, size_t *count,
+                         json_t *manifest,
                          hn_package_report *report);
 
 #endif

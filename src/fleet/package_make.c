@@ -40,7 +40,8 @@ static hn_err add_file(making *m, const char *path, const char *role, const char
         return hn_fail(m->cx, HN_ELIMIT, "a package holds at most %d files", HN_PARTS_MAX);
     if (!hn_package_path_ok(path))
         return hn_fail(m->cx, HN_EARG, "'%.200s' cannot name a file in a package", path);
-    m->part[m->count] = (hn_part){ .path = path, .role = role, .media_type = media_type_of(role), .from = from, .data = data,
+    m->part[m->count] = (hn_part){ .path = path, .role = role, .media_type = media_type_of(role), .from = from,
+                                   .data = data,
                                    .size = len };
     HN_TRY(hn_part_measure(m->cx, &m->part[m->count]));
     m->count++;
@@ -57,16 +58,21 @@ static hn_err add_card(making *m)
     hn_buf_printf(&b, "# %s %s\n\n", o->title ? o->title : o->name, o->version);
     if (o->description)
         hn_buf_printf(&b, "%s\n\n", o->description);
-    hn_buf_printf(&b, "| | |\n|---|---|\n| model | %s, %s |\n| build | %llu |\n| licence | %s |\n| parameters | %llu |\n",
-                  base_name(o->model), json_string_value(json_object_get(m->manifest, "framework")), (unsigned long long)o->build,
+    hn_buf_printf(&b, "| | |\n|---|---|\n| model | %s, %s |\n| build | %llu |\n| licence | %s |\n| parameters | %llu "
+                      "|\n",
+                  base_name(o->model), json_string_value(json_object_get(m->manifest, "framework")),
+                      (unsigned long long)o->build,
                   o->licence ? o->licence : "not stated", (unsigned long long)r->parameters);
     hn_buf_printf(&b, "| file | %llu bytes |\n", (unsigned long long)m->part[0].size);
-    hn_buf_printf(&b, "\n## Measured while packaging\n\nOne thread, %s, Hone %s.\n\n| | |\n|---|---|\n| load | %.2f ms |\n"
+    hn_buf_printf(&b, "\n## Measured while packaging\n\nOne thread, %s, Hone %s.\n\n| | |\n|---|---|\n| load | %.2f "
+                      "ms |\n"
                   "| latency p50 | %.3f ms |\n| latency p95 | %.3f ms |\n| private memory | %llu bytes |\n",
-                  hn_device_here(".").cpu, HONE_VERSION, r->load_ms, r->p50_ms, r->p95_ms, (unsigned long long)r->ram_bytes);
+                  hn_device_here(".").cpu, HONE_VERSION, r->load_ms, r->p50_ms, r->p95_ms,
+                      (unsigned long long)r->ram_bytes);
     for (size_t i = 0; i < o->metric_count; i++)
         hn_buf_printf(&b, "%s| %s |\n", i ? "" : "\n## Stated by the publisher\n\n| metric |\n|---|\n", o->metric[i]);
-    hn_buf_printf(&b, "\n%zu recorded runs are in the package (`golden/`, %s); a device repeats them before it uses the model.\n",
+    hn_buf_printf(&b, "\n%zu recorded runs are in the package (`golden/`, %s); a device repeats them before it uses "
+                      "the model.\n",
                   r->vectors, o->input_count ? "inputs given by the publisher" : "made-up inputs");
     hn_err e = hn_buf_ok(&b, "the card");
     const char *text = e ? NULL : hn_arena_text(m->a, b.data, b.len);
@@ -96,7 +102,8 @@ static hn_err add_metric(making *m, json_t *metrics, const char *text)
     return HN_OK;
 }
 
-static int by_path(const void *a, const void *b) { return strcmp(((const hn_part *)a)->path, ((const hn_part *)b)->path); }
+static int by_path(const void *a, const void *b) { return strcmp(((const hn_part *)a)->path,
+                                                                 ((const hn_part *)b)->path); }
 
 static hn_err add_files_to_manifest(making *m)
 {
@@ -157,7 +164,8 @@ static hn_err add_delta(making *m, const hn_package *old, const hn_delta_opts *w
         hn_buf_free(&b);
         return HN_OK;
     }
-    snprintf(at, sizeof at, "deltas/%llu-to-%llu.%s.hdlt", (unsigned long long)old->m.build, (unsigned long long)m->o->build,
+    snprintf(at, sizeof at, "deltas/%llu-to-%llu.%s.hdlt", (unsigned long long)old->m.build,
+             (unsigned long long)m->o->build,
              e ? "" : sizes.method);
     hn_part *p = &m->part[m->count];
     *p = (hn_part){ .media_type = HN_OCI_DELTA, .size = b.len };
@@ -172,10 +180,12 @@ static hn_err add_delta(making *m, const hn_package *old, const hn_delta_opts *w
     m->report->deltas++;
     if (!m->report->delta_bytes || p->size < m->report->delta_bytes)
         m->report->delta_bytes = p->size;
-    json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "from_build", (json_int_t)old->m.build,
-        "from_sha256", hn_digest_hex(&from->sha256).text, "to_sha256", hn_digest_hex(&to->digest).text, "method", "hone-delta-1",
-        "path", p->path, "length", (json_int_t)p->size, "sha256", hn_digest_hex(&p->digest).text, "window_bytes",
-        (json_int_t)info.window_bytes, "ram_bytes", (json_int_t)info.ram_bytes));
+    json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "from_build",
+                                          (json_int_t)old->m.build, "from_sha256", hn_digest_hex(&from->sha256).text,
+                                          "to_sha256", hn_digest_hex(&to->digest).text, "method", "hone-delta-1",
+                                          "path", p->path, "length", (json_int_t)p->size, "sha256",
+                                          hn_digest_hex(&p->digest).text, "window_bytes",
+                                          (json_int_t)info.window_bytes, "ram_bytes", (json_int_t)info.ram_bytes));
     return HN_OK;
 }
 
@@ -209,7 +219,7 @@ static hn_err add_deltas(making *m)
     return HN_OK;
 }
 
-/* ---- OCI ---------------------------------------------------------------------------------------------------------- */
+/* ---- OCI ------------------------------------------------------------------------------------- */
 
 static void say(json_t *j, const char *key, const char *text)
 {
@@ -254,9 +264,9 @@ static hn_err make_config(making *m, hn_part *out)
         json_array_append_new(ids, json_string(id));
     }
     snprintf(params, sizeof params, "%llu", (unsigned long long)m->report->parameters);
-    json_t *j = json_pack("{s:o, s:{s:s, s:s}, s:{s:s, s:o}}", "descriptor", descriptor_of_model(m->o), "config", "format",
-                          json_string_value(json_object_get(m->manifest, "framework")), "paramSize", params, "modelfs", "type",
-                          "layers", "diffIds", ids);
+    json_t *j = json_pack("{s:o, s:{s:s, s:s}, s:{s:s, s:o}}", "descriptor", descriptor_of_model(m->o), "config",
+                          "format", json_string_value(json_object_get(m->manifest, "framework")), "paramSize", params,
+                          "modelfs", "type", "layers", "diffIds", ids);
     hn_err e = dump(m, j, JSON_COMPACT, HN_OCI_CONFIG, out);
     json_decref(j);
     return e;
@@ -268,7 +278,8 @@ static hn_err write_package(making *m)
     hn_part hone, config, oci;
     HN_TRY(dump(m, m->manifest, JSON_INDENT(1), HN_OCI_HONE, &hone));
     hn_manifest check;
-    HN_TRY(hn_manifest_read(m->cx, hone.data, (size_t)hone.size, m->a, &check));     /* never write what nobody would read */
+    /* never write what nobody would read */
+    HN_TRY(hn_manifest_read(m->cx, hone.data, (size_t)hone.size, m->a, &check));
     m->report->manifest = hone.digest;
     hone.path = "manifest.json";
     if (m->count + 2 > HN_PARTS_MAX)
@@ -280,8 +291,8 @@ static hn_err write_package(making *m)
         json_array_append_new(layers, hn_part_descriptor(&m->part[i]));
         m->report->bytes += m->part[i].size;
     }
-    json_t *j = json_pack("{s:i, s:s, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType", HN_OCI_MANIFEST, "artifactType",
-                          HN_OCI_ARTIFACT, "config", hn_part_descriptor(&config), "layers", layers);
+    json_t *j = json_pack("{s:i, s:s, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType", HN_OCI_MANIFEST,
+                          "artifactType", HN_OCI_ARTIFACT, "config", hn_part_descriptor(&config), "layers", layers);
     hn_err e = dump(m, j, JSON_COMPACT, HN_OCI_MANIFEST, &oci);
     json_decref(j);
     HN_TRY(e);

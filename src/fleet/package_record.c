@@ -88,7 +88,8 @@ static double tolerance(const hn_package_opts *o, const hn_tensors *out)
     for (size_t i = 0; i < out->count; i++) {
         hn_spread s = hn_tensor_spread(&out->t[i]);
         bool real = !hn_is_list(out->t[i].dtype) && hn_is_float(out->t[i].dtype);
-        bool byte = !hn_is_list(out->t[i].dtype) && hn_is_integer(out->t[i].dtype) && hn_dtype_bits(out->t[i].dtype) == 8;
+        bool byte = !hn_is_list(out->t[i].dtype) && hn_is_integer(out->t[i].dtype) &&
+            hn_dtype_bits(out->t[i].dtype) == 8;
         atol = fmax(atol, real ? RANGE_TOLERANCE * (s.most - s.least) + 1e-6 : byte ? 2 : 0);
     }
     return atol;
@@ -97,8 +98,8 @@ static double tolerance(const hn_package_opts *o, const hn_tensors *out)
 static void add_spread(json_t *list, const char *name, const hn_tensor *t)
 {
     hn_spread s = hn_tensor_spread(t);
-    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", name, "mean", s.mean, "deviation", s.deviation,
-                                          "min", s.least, "max", s.most));
+    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", name, "mean", s.mean, "deviation",
+                                          s.deviation, "min", s.least, "max", s.most));
 }
 
 typedef struct recorder {
@@ -119,14 +120,15 @@ static hn_err record_one(recorder *r, size_t i, const hn_tensors *in)
     hn_err e = hn_tensors_write(r->cx, in, &inputs);
     if (!e)
         e = hn_tensors_write(r->cx, &out, &outputs);
-    const char *in_name = hn_arena_printf(r->a, "golden/%zu.in", i), *out_name = hn_arena_printf(r->a, "golden/%zu.out", i);
+    const char *in_name = hn_arena_printf(r->a, "golden/%zu.in", i),
+        *out_name = hn_arena_printf(r->a, "golden/%zu.out", i);
     if (!e)
         e = add_part(r->cx, r->a, r->part, r->count, in_name, &inputs);
     if (!e)
         e = add_part(r->cx, r->a, r->part, r->count, out_name, &outputs);
     if (!e) {
-        json_array_append_new(r->vectors, json_pack("{s:s, s:s, s:f, s:f}", "input", in_name, "output", out_name, "atol",
-                                                    tolerance(r->o, &out), "rtol", r->o->rtol));
+        json_array_append_new(r->vectors, json_pack("{s:s, s:s, s:f, s:f}", "input", in_name, "output", out_name,
+                                                    "atol", tolerance(r->o, &out), "rtol", r->o->rtol));
         const hn_graph *g = hn_probe_graph(r->p);
         bool lm = hn_probe_is_lm(r->p);
         for (size_t k = 0; i == 0 && k < in->count; k++)
@@ -172,13 +174,15 @@ static void fill_manifest(recorder *r, json_t *m, const hn_package_report *repor
     json_object_set_new(m, "framework", json_string(hn_probe_format(r->p)));
     json_object_set_new(m, "inputs", ports(g, g->in, g->in_count));
     json_object_set_new(m, "outputs", ports(g, g->out, g->out_count));
-    json_t *needs = json_pack("{s:I, s:I, s:o, s:[], s:[s], s:s, s:o}", "min_ram_bytes", (json_int_t)ram, "min_free_disk_bytes",
-                              (json_int_t)(2 * model_bytes), "cpu_any",
+    json_t *needs = json_pack("{s:I, s:I, s:o, s:[], s:[s], s:s, s:o}", "min_ram_bytes", (json_int_t)ram,
+                              "min_free_disk_bytes", (json_int_t)(2 * model_bytes), "cpu_any",
                               o->cpu_count ? texts(o->cpu, o->cpu_count) : texts(cpus, sizeof cpus / sizeof *cpus),
-                              "cpu_features", "delegates_any", "cpu", "min_runtime", hn_device_here(".").runtime, "op_set", op_set(g));
+                              "cpu_features", "delegates_any", "cpu", "min_runtime", hn_device_here(".").runtime,
+                              "op_set", op_set(g));
     json_object_set_new(m, "requires", needs);
-    json_t *health = json_pack("{s:O, s:i, s:I, s:O}", "vectors", r->vectors, "trial_runs", o->trial_runs ? (int)o->trial_runs : 20,
-                               "max_ram_bytes", (json_int_t)(2 * ram + 32 * mib), "distribution", r->spread);
+    json_t *health = json_pack("{s:O, s:i, s:I, s:O}", "vectors", r->vectors, "trial_runs",
+                               o->trial_runs ? (int)o->trial_runs : 20, "max_ram_bytes",
+                               (json_int_t)(2 * ram + 32 * mib), "distribution", r->spread);
     if (o->load_ms_max > 0)
         json_object_set_new(health, "max_load_ms", json_real(o->load_ms_max));
     if (o->p95_ms_max > 0)
@@ -186,10 +190,12 @@ static void fill_manifest(recorder *r, json_t *m, const hn_package_report *repor
     json_object_set_new(m, "health", health);
 }
 
-hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_part *part, size_t *count, json_t *manifest,
+hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_part *part, size_t *count,
+                         json_t *manifest,
                          hn_package_report *report)
 {
-    recorder r = { .cx = cx, .o = o, .a = a, .part = part, .count = count, .vectors = json_array(), .spread = json_array() };
+    recorder r = { .cx = cx, .o = o, .a = a, .part = part, .count = count, .vectors = json_array(),
+                   .spread = json_array() };
     size_t before = hn_private_bytes();
     uint64_t t = hn_now_ns(), model_bytes = part[0].size;
     hn_err e = hn_probe_open(cx, o->model, &r.p);

@@ -203,7 +203,8 @@ hn_err hn_package_copy(hn_ctx *cx, const hn_package *p, const char *to)
             opened++;
         }
     }
-    const hn_part manifest = { .media_type = HN_OCI_MANIFEST, .data = p->oci_bytes, .size = p->oci.size, .digest = p->oci.digest };
+    const hn_part manifest = { .media_type = HN_OCI_MANIFEST, .data = p->oci_bytes, .size = p->oci.size,
+                               .digest = p->oci.digest };
     snprintf(title, sizeof title, "%s-%llu", p->m.name, (unsigned long long)p->m.build);
     if (!e)
         e = hn_parts_write(cx, to, &manifest, part, count, title);

@@ -42,7 +42,8 @@ hn_err hn_policy_spend(hn_ctx *cx, const char *state, uint64_t bytes)
         return HN_OK;
     HN_TRY(hn_path_make(cx, &path, "%s/spent", state));
     HN_TRY(hn_path_make(cx, &temp, "%s/spent.new", state));
-    int n = snprintf(line, sizeof line, "%" PRId64 " %" PRIu64 "\n", (int64_t)time(NULL) / DAY, spent_today(state) + bytes);
+    int n = snprintf(line, sizeof line, "%" PRId64 " %" PRIu64 "\n", (int64_t)time(NULL) / DAY,
+                     spent_today(state) + bytes);
     HN_TRY(hn_fs_put(cx, NULL, temp.text, line, (size_t)n));
     return hn_fs_rename(NULL, temp.text, path.text) ? HN_OK : hn_fs_fail(cx, path.text, "replaced");
 }
@@ -94,7 +95,8 @@ static int warmest(const char *dir)
     char text[32];
     DIR *d = opendir(dir);
     while (d && (entry = readdir(d)))
-        if (strncmp(entry->d_name, "thermal_zone", 12) == 0 && read_line(dir, entry->d_name, "temp", text, sizeof text) &&
+        if (strncmp(entry->d_name, "thermal_zone", 12) == 0 &&
+            read_line(dir, entry->d_name, "temp", text, sizeof text) &&
             sscanf(text, "%d", &milli) == 1 && milli / 1000 > most)
             most = milli / 1000;
     if (d)
@@ -118,20 +120,25 @@ hn_err hn_policy_check(hn_ctx *cx, const hn_policy *p, const char *state, hn_rea
     if (p->metered && !p->on_metered)
         return hn_refuse(cx, why, HN_WHY_POLICY_METERED, HN_ENO, "the link is metered");
     if (hn_policy_left(p, state) == 0)
-        return hn_refuse(cx, why, HN_WHY_POLICY_BUDGET, HN_ENO, "today's %" PRIu64 " bytes are used up", p->bytes_per_day);
+        return hn_refuse(cx, why, HN_WHY_POLICY_BUDGET, HN_ENO, "today's %" PRIu64 " bytes are used up",
+                         p->bytes_per_day);
     if (!in_hours(p))
-        return hn_refuse(cx, why, HN_WHY_POLICY_HOURS, HN_ENO, "updates are made from %d to %d o'clock", p->hour_from, p->hour_to);
+        return hn_refuse(cx, why, HN_WHY_POLICY_HOURS, HN_ENO, "updates are made from %d to %d o'clock",
+                         p->hour_from, p->hour_to);
     snprintf(dir, sizeof dir, "%s/class/power_supply", sys);
     int left = p->battery_min ? battery(dir) : 100;
     if (left < p->battery_min)
-        return hn_refuse(cx, why, HN_WHY_POLICY_BATTERY, HN_ENO, "the battery has %d %%, policy asks for %d", left, p->battery_min);
+        return hn_refuse(cx, why, HN_WHY_POLICY_BATTERY, HN_ENO, "the battery has %d %%, policy asks for %d", left,
+                         p->battery_min);
     snprintf(dir, sizeof dir, "%s/class/thermal", sys);
     int warm = p->celsius_max ? warmest(dir) : -1000;
     if (p->celsius_max && warm > p->celsius_max)
-        return hn_refuse(cx, why, HN_WHY_POLICY_THERMAL, HN_ENO, "the device has %d degrees, policy asks for at most %d", warm,
+        return hn_refuse(cx, why, HN_WHY_POLICY_THERMAL, HN_ENO,
+                         "the device has %d degrees, policy asks for at most %d", warm,
                          p->celsius_max);
     if (p->load_max > 0 && read_line(p->proc ? p->proc : "/proc", "", "loadavg", line, sizeof line) &&
         sscanf(line, "%lf", &load) == 1 && load / hn_cpu_count() > p->load_max)
-        return hn_refuse(cx, why, HN_WHY_POLICY_IDLE, HN_ENO, "the device is busy: load %.2f on %u processors", load, hn_cpu_count());
+        return hn_refuse(cx, why, HN_WHY_POLICY_IDLE, HN_ENO, "the device is busy: load %.2f on %u processors", load,
+                         hn_cpu_count());
     return HN_OK;
 }

@@ -37,7 +37,8 @@ static void scale(const uint32_t count[256], size_t n, uint16_t freq[256])
 }
 
 /* Bytes of words, written from the end of `room` downwards; SIZE_MAX when they would not fit. */
-static size_t encode(const uint8_t *data, size_t n, const uint16_t freq[256], uint8_t *room, size_t size, uint32_t state[STATES])
+static size_t encode(const uint8_t *data, size_t n, const uint16_t freq[256], uint8_t *room, size_t size,
+                     uint32_t state[STATES])
 {
     uint32_t start[256], sum = 0;
     uint8_t *at = room + size;

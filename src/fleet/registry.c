@@ -29,7 +29,8 @@ typedef struct registry {
 static bool has_host(const char *text)
 {
     size_t host = strcspn(text, "/");
-    return text[host] == '/' && host > 0 && (memchr(text, ':', host) || memchr(text, '.', host) != NULL) && text[0] != '.' &&
+    return text[host] == '/' && host > 0 && (memchr(text, ':', host) || memchr(text, '.', host) != NULL) &&
+        text[0] != '.' &&
            access(text, F_OK) != 0;
 }
 
@@ -46,7 +47,8 @@ static bool is_loopback(const char *host)
 static bool repository_ok(const char *text)
 {
     size_t len = strlen(text);
-    return len > 0 && len < 256 && text[0] != '/' && text[len - 1] != '/' && !strstr(text, "//") && !strstr(text, "..") &&
+    return len > 0 && len < 256 && text[0] != '/' && text[len - 1] != '/' && !strstr(text, "//") &&
+        !strstr(text, "..") &&
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-/") == len;
 }
 
@@ -123,7 +125,8 @@ static hn_err ask_token(registry *r, const char *challenge)
     hn_buf url = { .cx = r->cx }, answer = { .cx = r->cx };
     json_t *j = NULL;
     if (!parameter(challenge, "realm", realm, sizeof realm) || strncmp(realm, "http", 4) != 0)
-        return hn_fail(r->cx, HN_EREFUSED, "%s: asks for a kind of login that is not known: %.100s", r->host, challenge);
+        return hn_fail(r->cx, HN_EREFUSED, "%s: asks for a kind of login that is not known: %.100s", r->host,
+                       challenge);
     parameter(challenge, "service", service, sizeof service);
     parameter(challenge, "scope", scope, sizeof scope);
     hn_buf_printf(&url, "%s?service=", realm);
@@ -218,7 +221,8 @@ static hn_err upload_place(registry *r, const char *digest, hn_buf *out)
     const char *place = hn_http_header(r->http, "Location");
     if (!place)
         return hn_fail(r->cx, HN_ENET, "%s: the registry names no place to send to", url);
-    hn_buf_printf(out, "%s%s%sdigest=%s", place[0] == '/' ? r->host : "", place, strchr(place, '?') ? "&" : "?", digest);
+    hn_buf_printf(out, "%s%s%sdigest=%s", place[0] == '/' ? r->host : "", place, strchr(place, '?') ? "&" : "?",
+                  digest);
     return hn_buf_ok(out, "an address");
 }
 
@@ -236,7 +240,8 @@ static hn_err push_blob(registry *r, const hn_package *p, const hn_layer *l)
     HN_TRY(hn_package_blob(r->cx, p, l, &f));
     hn_err e = upload_place(r, digest, &url);
     if (!e) {
-        hn_http_request rq = { .method = "PUT", .url = url.data, .body = f.data ? (const void *)f.data : "", .body_len = f.len,
+        hn_http_request rq = { .method = "PUT", .url = url.data, .body = f.data ? (const void *)f.data : "",
+                               .body_len = f.len,
                                .bytes_max = TEXT_MAX };
         e = exchange(r, &rq, "Content-Type: application/octet-stream", &reply);
         if (!e)
@@ -255,7 +260,8 @@ static hn_err push_all(registry *r, const hn_package *p)
     for (size_t i = 0; i < p->layer_count; i++)
         HN_TRY(push_blob(r, p, &p->layer[i]));
     snprintf(url, sizeof url, "%s/manifests/%s", r->base, r->tag);
-    hn_http_request rq = { .method = "PUT", .url = url, .body = p->oci_bytes, .body_len = (size_t)p->oci.size, .bytes_max = TEXT_MAX };
+    hn_http_request rq = { .method = "PUT", .url = url, .body = p->oci_bytes, .body_len = (size_t)p->oci.size,
+                           .bytes_max = TEXT_MAX };
     HN_TRY(exchange(r, &rq, "Content-Type: " HN_OCI_MANIFEST, &reply));
     return hn_http_expect_ok(r->cx, url, &reply);
 }
@@ -284,7 +290,8 @@ static hn_err into_buf(void *user, hn_ctx *cx, const void *data, size_t len)
 
 static hn_err into_file(void *user, hn_ctx *cx, const void *data, size_t len)
 {
-    return fwrite(data, 1, len, user) == len ? HN_OK : hn_fail(cx, HN_ELIMIT, "a blob cannot be written; make room and try again");
+    return fwrite(data, 1, len, user) == len ? HN_OK : hn_fail(cx, HN_ELIMIT,
+                                                               "a blob cannot be written; make room and try again");
 }
 
 static hn_err pull_manifest(registry *r, hn_buf *out, hn_digest *digest)
@@ -297,7 +304,8 @@ static hn_err pull_manifest(registry *r, hn_buf *out, hn_digest *digest)
     HN_TRY(hn_http_expect_ok(r->cx, url, &reply));
     HN_TRY(hn_digest_of(r->cx, out->data, out->len, digest));
     if (r->digest[0] && strcmp(r->digest + 7, hn_digest_hex(digest).text) != 0)
-        return hn_fail(r->cx, HN_EREFUSED, "%s: the registry sent a manifest with the hash %s", url, hn_digest_hex(digest).text);
+        return hn_fail(r->cx, HN_EREFUSED, "%s: the registry sent a manifest with the hash %s", url,
+                       hn_digest_hex(digest).text);
     return HN_OK;
 }
 
@@ -350,8 +358,10 @@ static hn_err write_layout(registry *r, const char *dir, const hn_buf *manifest,
     snprintf(path, sizeof path, "%s/oci-layout", dir);
     HN_TRY(hn_file_write(r->cx, path, HN_OCI_LAYOUT, strlen(HN_OCI_LAYOUT)));
     snprintf(path, sizeof path, "%s/index.json", dir);
-    int n = snprintf(index, sizeof index, "{\"schemaVersion\":2,\"mediaType\":\"" HN_OCI_INDEX "\",\"manifests\":[{\"mediaType\":\""
-                     HN_OCI_MANIFEST "\",\"digest\":\"sha256:%s\",\"size\":%zu,\"artifactType\":\"" HN_OCI_ARTIFACT "\"}]}",
+    int n = snprintf(index, sizeof index,
+                     "{\"schemaVersion\":2,\"mediaType\":\"" HN_OCI_INDEX "\",\"manifests\":[{\"mediaType\":\""
+                     HN_OCI_MANIFEST "\",\"digest\":\"sha256:%s\",\"size\":%zu,\"artifactType\":\""
+                     HN_OCI_ARTIFACT "\"}]}",
                      hn_digest_hex(digest).text, manifest->len);
     return hn_file_write(r->cx, path, index, (size_t)n);
 }

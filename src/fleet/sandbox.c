@@ -27,7 +27,8 @@ static bool landlock(const char *dir)
     const struct landlock_ruleset_attr rules = { .handled_access_fs = all };
     int set = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0);
     int fd = set >= 0 ? open(dir, O_PATH | O_CLOEXEC) : -1;
-    const struct landlock_path_beneath_attr beneath = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+    const struct landlock_path_beneath_attr beneath = { .allowed_access =
+                                                        LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
                                                         .parent_fd = fd };
     bool ok = fd >= 0 && syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0 &&
               syscall(SYS_landlock_restrict_self, set, 0) == 0;
@@ -48,10 +49,14 @@ static bool landlock(const char *dir)
 /* What is not on the list fails with EPERM: a model that needs more than memory, files and time is none
  * of ours, and its loading fails in words. */
 static const int allowed[] = {
-    SYS_read, SYS_pread64, SYS_readv, SYS_write, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_lseek, SYS_mmap, SYS_munmap,
-    SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_clock_gettime, SYS_clock_nanosleep, SYS_gettimeofday, SYS_sched_yield,
-    SYS_sched_getaffinity, SYS_getrandom, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-    SYS_exit, SYS_exit_group, SYS_getrusage, SYS_prlimit64, SYS_faccessat, SYS_readlinkat, SYS_restart_syscall, SYS_uname, SYS_getdents64,
+    SYS_read, SYS_pread64, SYS_readv, SYS_write, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_lseek,
+        SYS_mmap, SYS_munmap,
+    SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_clock_gettime, SYS_clock_nanosleep,
+        SYS_gettimeofday, SYS_sched_yield,
+    SYS_sched_getaffinity, SYS_getrandom, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask,
+        SYS_rt_sigreturn,
+    SYS_exit, SYS_exit_group, SYS_getrusage, SYS_prlimit64, SYS_faccessat, SYS_readlinkat, SYS_restart_syscall,
+        SYS_uname, SYS_getdents64,
 #ifdef SYS_access
     SYS_access, SYS_stat, SYS_lstat, SYS_readlink,
 #endif
@@ -62,7 +67,8 @@ static bool seccomp(void)
 {
     enum { HEAD = 4, OPEN = 5, TAIL = 2 };
     const uint32_t nr = offsetof(struct seccomp_data, nr), arch = offsetof(struct seccomp_data, arch),
-                   flags = offsetof(struct seccomp_data, args) + 2 * sizeof(uint64_t);   /* low word: both machines are little-endian */
+                   /* low word: both machines are little-endian */
+                   flags = offsetof(struct seccomp_data, args) + 2 * sizeof(uint64_t);
     struct sock_filter f[HEAD + OPEN + ALLOWED + TAIL] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arch),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),

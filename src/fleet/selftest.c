@@ -88,7 +88,8 @@ static hn_err run_one(testing *t, size_t i, double *ms)
         return failed(t, e, HN_WHY_TEST_LOAD);
     if (hn_tensors_agree(&got, &t->want[i], v->atol, v->rtol, &nan))
         return HN_OK;
-    snprintf(words, sizeof words, "recording %zu (%.100s): %s", i, v->output, nan ? "a result is no number" : "a result differs");
+    snprintf(words, sizeof words, "recording %zu (%.100s): %s", i, v->output,
+             nan ? "a result is no number" : "a result differs");
     return verdict(t, nan ? HN_WHY_TEST_NAN : HN_WHY_TEST_OUTPUT, words);
 }
 
@@ -156,7 +157,8 @@ static uint32_t deadline_of(const hn_manifest *m, const hn_selftest_opts *o)
     if (o->deadline_ms)
         return o->deadline_ms;
     double ms = DEADLINE_MS_MAX;
-    if (m->health.load_ms_max > 0 && m->health.p95_ms_max > 0)       /* ten times as long as it may take: machines stall */
+    /* ten times as long as it may take: machines stall */
+    if (m->health.load_ms_max > 0 && m->health.p95_ms_max > 0)
         ms = 5000 + 10 * (m->health.load_ms_max + (o->runs + (double)m->health.vector_count) * m->health.p95_ms_max);
     return ms < DEADLINE_MS_MAX ? (uint32_t)ms : DEADLINE_MS_MAX;
 }
@@ -186,7 +188,8 @@ static void wait_for(pid_t pid, int from, uint32_t deadline_ms, hn_selftest_resu
     } else if (!told) {
         r->why = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? HN_WHY_TEST_TIME : HN_WHY_TEST_CRASH;
         if (WIFSIGNALED(status))
-            snprintf(r->words, sizeof r->words, "the test process ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+            snprintf(r->words, sizeof r->words, "the test process ended by signal %d (%s)", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
         else
             snprintf(r->words, sizeof r->words, "the test process ended with code %d", WEXITSTATUS(status));
     }

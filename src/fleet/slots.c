@@ -142,7 +142,8 @@ hn_err hn_slots_read(hn_ctx *cx, const char *dir, hn_slots *out)
     if (p && e == HN_ENO && p == HN_ENO)
         return hn_fail(cx, HN_ENO, "%s: no model is installed there", dir);
     if (p)
-        return hn_fail(cx, HN_EFORMAT, "%s: slots.json and slots.json.prev are both damaged or gone; install the model anew", dir);
+        return hn_fail(cx, HN_EFORMAT, "%s: slots.json and slots.json.prev are both damaged or gone; install the "
+                                       "model anew", dir);
     if (out->trial && out->tries_left)
         out->tries_left--;
     if (out->floor < out->current)
@@ -156,7 +157,8 @@ hn_err hn_slots_read(hn_ctx *cx, const char *dir, hn_slots *out)
 static hn_err print(hn_ctx *cx, const hn_slots *s, hn_buf *b)
 {
     *b = (hn_buf){ .cx = cx };
-    hn_buf_printf(b, "{\"seq\":%llu,\"current\":%llu,\"previous\":%llu,\"trial\":%llu,\"tries_left\":%u,\"floor\":%llu,\"bad\":[",
+    hn_buf_printf(b, "{\"seq\":%llu,\"current\":%llu,\"previous\":%llu,\"trial\":%llu,\"tries_left\":%u,"
+                  "\"floor\":%llu,\"bad\":[",
                   (unsigned long long)s->seq, (unsigned long long)s->current, (unsigned long long)s->previous,
                   (unsigned long long)s->trial, s->tries_left, (unsigned long long)s->floor);
     for (unsigned i = 0; i < s->bad_count; i++)

@@ -132,7 +132,8 @@ void hn_store_close(hn_store *s)
     s->lock = -1;
 }
 
-hn_err hn_store_each(hn_ctx *cx, const hn_store *s, hn_err (*each)(void *user, hn_ctx *cx, const char *name), void *user)
+hn_err hn_store_each(hn_ctx *cx, const hn_store *s, hn_err (*each)(void *user, hn_ctx *cx, const char *name),
+                     void *user)
 {
     hn_path models;
     struct dirent *entry;

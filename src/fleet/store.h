@@ -77,6 +77,7 @@ hn_err hn_store_collect(hn_ctx *cx, const hn_store *s);
 hn_err hn_store_check(hn_ctx *cx, const hn_store *s, size_t *files);
 
 /* Calls each(user, name) for every model of the store. */
-hn_err hn_store_each(hn_ctx *cx, const hn_store *s, hn_err (*each)(void *user, hn_ctx *cx, const char *name), void *user);
+hn_err hn_store_each(hn_ctx *cx, const hn_store *s, hn_err (*each)(void *user, hn_ctx *cx, const char *name),
+                     void *user);
 
 #endif

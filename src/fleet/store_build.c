@@ -13,7 +13,8 @@
 hn_err hn_store_dir(hn_ctx *cx, const hn_store *s, const char *name, hn_path *out)
 {
     if (!hn_name_ok(name))
-        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'", name);
+        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'",
+                       name);
     return hn_path_make(cx, out, "%s/models/%s", s->root.text, name);
 }
 
@@ -47,7 +48,8 @@ static hn_err may_install(hn_ctx *cx, const hn_slots *s, const hn_manifest *m, h
         return hn_refuse(cx, why, HN_WHY_KNOWN_BAD, HN_EREFUSED, "%s: build %llu has failed on this device", m->name,
                          (unsigned long long)m->build);
     if (m->build < s->floor && !leave)
-        return hn_refuse(cx, why, HN_WHY_DOWNGRADE, HN_EREFUSED, "%s: build %llu is below %llu, the oldest this device takes",
+        return hn_refuse(cx, why, HN_WHY_DOWNGRADE, HN_EREFUSED,
+                         "%s: build %llu is below %llu, the oldest this device takes",
                          m->name, (unsigned long long)m->build, (unsigned long long)s->floor);
     return HN_OK;
 }
@@ -75,7 +77,8 @@ static hn_err staged_before(hn_ctx *cx, const char *dir, const void *bytes, size
     bool same = f.len == len && memcmp(f.data, bytes, len) == 0;
     hn_file_close(&f);
     if (!same)
-        return hn_refuse(cx, why, HN_WHY_WRONG_TARGET, HN_EREFUSED, "%s: another build with this number is installed", dir);
+        return hn_refuse(cx, why, HN_WHY_WRONG_TARGET, HN_EREFUSED,
+                         "%s: another build with this number is installed", dir);
     *out = true;
     return HN_OK;
 }

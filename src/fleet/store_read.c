@@ -82,7 +82,8 @@ hn_err hn_store_pick(hn_ctx *cx, const char *store, const char *name, hn_pick pi
     hn_err e = HN_OK;
 
     if (!hn_name_ok(name))
-        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'", name);
+        return hn_fail(cx, HN_EARG, "'%.80s' is no model's name: expected lower-case letters, digits, '.', '_', '-'",
+                       name);
     HN_TRY(hn_path_make(cx, &dir, "%s/models/%s", store, name));
     for (int look = 0; look < LOOKS_MAX; look++) {
         HN_TRY(hn_slots_read(cx, dir.text, &s));

@@ -118,7 +118,8 @@ static hn_err check_build(hn_ctx *cx, const hn_store *s, const char *name, uint6
     if (!e)
         e = hn_manifest_read(cx, f.data, f.len, a, &m);
     if (!e && (strcmp(m.name, name) != 0 || m.build != build))
-        e = hn_fail(cx, HN_EFORMAT, "%s: the manifest is of %s build %llu", dir.text, m.name, (unsigned long long)m.build);
+        e = hn_fail(cx, HN_EFORMAT, "%s: the manifest is of %s build %llu", dir.text, m.name,
+                    (unsigned long long)m.build);
     for (size_t i = 0; !e && i < m.file_count; i++, (*files)++)
         e = check_file(cx, dir.text, &m.file[i]);
     hn_arena_free(a);

@@ -57,7 +57,8 @@ typedef struct reader {
     hn_tar tar;
 } reader;
 
-static hn_err bad(reader *r, const char *why) { return hn_fail(r->cx, HN_EREFUSED, "tar: at byte %zu: %s", r->at, why); }
+static hn_err bad(reader *r, const char *why) { return hn_fail(r->cx, HN_EREFUSED, "tar: at byte %zu: %s", r->at,
+                                                               why); }
 
 /* Records "LENGTH KEY=VALUE\n"; of a pax header only the path counts, other keys are times and owners. */
 static hn_err read_pax(reader *r, const char *text, size_t size)
@@ -66,7 +67,8 @@ static hn_err read_pax(reader *r, const char *text, size_t size)
         size_t record = 0, i = at;
         while (i < size && i < at + 6 && text[i] >= '0' && text[i] <= '9')
             record = record * 10 + (size_t)(text[i++] - '0');
-        if (i == at || i >= size || text[i] != ' ' || record < i - at + 3 || record > size - at || text[at + record - 1] != '\n')
+        if (i == at || i >= size || text[i] != ' ' || record < i - at + 3 || record > size - at ||
+            text[at + record - 1] != '\n')
             return bad(r, "a pax header is damaged");
         const char *key = text + i + 1, *end = text + at + record - 1;
         if ((size_t)(end - key) > 5 && memcmp(key, "path=", 5) == 0) {
@@ -107,7 +109,8 @@ static hn_err add(reader *r, const uint8_t *h, uint64_t size)
     if (h[156] == '5') {                         /* a folder: its files say as much */
         if (size)
             return bad(r, "a folder has bytes");
-        return len == 0 || name[len - 1] == '/' || hn_package_path_ok(name) ? HN_OK : bad(r, "a folder's name leads elsewhere");
+        return len == 0 || name[len - 1] == '/' || hn_package_path_ok(name) ? HN_OK : bad(r,
+                "a folder's name leads elsewhere");
     }
     if (h[156] != '0' && h[156] != 0)
         return bad(r, "a package holds regular files, no links or devices");
@@ -140,7 +143,8 @@ static hn_err read_entry(reader *r)
     return HN_OK;
 }
 
-static int by_path(const void *a, const void *b) { return strcmp(((const hn_tar_file *)a)->path, ((const hn_tar_file *)b)->path); }
+static int by_path(const void *a, const void *b) { return strcmp(((const hn_tar_file *)a)->path,
+                                                                 ((const hn_tar_file *)b)->path); }
 
 hn_err hn_tar_read(hn_ctx *cx, const void *data, size_t len, hn_arena *a, hn_tar *out)
 {

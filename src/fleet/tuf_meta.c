@@ -373,18 +373,18 @@ static const char *signature_of(const hn_tuf_meta *m, const char *keyid)
     return "";
 }
 
-/* The key of a good signature; NULL when `keyid` did not sign, or not well. */
-static hn_key *signer(hn_ctx *cx, const hn_tuf_meta *m, const json_t *keys, const char *keyid, const hn_buf *text)
+/* The key of a good signature; NULL when `keyid` did not sign, or not well: a bad signature beside good
+ * ones is no failure, so its words go to a context of their own, which the key is bound to. */
+static hn_key *signer(hn_ctx *quiet, const hn_tuf_meta *m, const json_t *keys, const char *keyid, const hn_buf *text)
 {
     uint8_t sig[2048];
-    hn_ctx quiet = { .env = cx ? cx->env : NULL };       /* a bad signature beside good ones is no failure */
     hn_key *k;
     const char *hex = signature_of(m, keyid);
     const json_t *key = json_object_get(keys, keyid);
     size_t len = strlen(hex);
-    if (!key || len == 0 || len > 2 * sizeof sig || !hn_unhex(hex, len, sig) || hn_tuf_key_read(&quiet, key, &k))
+    if (!key || len == 0 || len > 2 * sizeof sig || !hn_unhex(hex, len, sig) || hn_tuf_key_read(quiet, key, &k))
         return NULL;
-    if (hn_key_verify(&quiet, k, text->data, text->len, sig, len / 2) == HN_OK)
+    if (hn_key_verify(quiet, k, text->data, text->len, sig, len / 2) == HN_OK)
         return k;
     hn_key_free(k);
     return NULL;
@@ -395,10 +395,11 @@ enum { SIGNERS_MAX = 64 };         /* more good signatures than that are not cou
 static size_t count_signers(hn_ctx *cx, const hn_tuf_meta *m, hn_tuf_signers by, const hn_buf *text, int64_t enough)
 {
     hn_key *good[SIGNERS_MAX];
+    hn_ctx quiet = { .env = cx ? cx->env : NULL };
     size_t count = 0;
     const json_t *ids = json_object_get(by.role, "keyids");
     for (size_t i = 0; i < json_array_size(ids) && count < SIGNERS_MAX && (int64_t)count < enough; i++) {
-        hn_key *k = signer(cx, m, by.keys, json_string_value(json_array_get(ids, i)), text);
+        hn_key *k = signer(&quiet, m, by.keys, json_string_value(json_array_get(ids, i)), text);
         bool again = false;
         for (size_t j = 0; k && j < count; j++)
             again = again || hn_key_equal(good[j], k);       /* another member, another id, the same key */

@@ -490,10 +490,11 @@ hn_err hn_tuf_repo_sign(hn_ctx *cx, const char *path, const hn_key *key, json_t 
         e = hn_tuf_sign(cx, doc, key);
     if (!e)
         e = hn_repo_write(cx, path, doc);
+    json_int_t count = (json_int_t)json_array_size(json_object_get(doc, "signatures"));
     json_t *told = e ? NULL : json_pack("{s:O, s:O, s:O, s:I}", "type", hn_doc_get(doc, "_type"), "version",
-                                        hn_doc_get(doc, "version"),
-                                        "expires", hn_doc_get(doc, "expires"), "signatures",
-                                        (json_int_t)json_array_size(json_object_get(doc, "signatures")));
+                                        hn_doc_get(doc, "version"), "expires", hn_doc_get(doc, "expires"), "signatures", count);
+    if (told && hn_doc_get(doc, "roles"))
+        json_object_set(told, "roles", (json_t *)(uintptr_t)hn_doc_get(doc, "roles"));
     json_decref(doc);
     if (!e && !told)
         e = hn_fail(cx, HN_EFORMAT, "%s: expected a staged file of a repository", path);

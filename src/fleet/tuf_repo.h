@@ -62,7 +62,7 @@ hn_err hn_tuf_repo_delegate(hn_ctx *cx, const char *dir, const hn_tuf_team *team
 /* Stages the same content again, to live longer. */
 hn_err hn_tuf_repo_extend(hn_ctx *cx, const char *dir, const char *role, int64_t expires);
 
-/* Signs the staged file at `path`, anywhere; *what gets {role, version, expires, signatures, needed}. */
+/* Signs the staged file at `path`, anywhere; *what gets {type, version, expires, signatures} and a root's {roles}. */
 hn_err hn_tuf_repo_sign(hn_ctx *cx, const char *path, const hn_key *key, json_t **what);
 
 /* Publishes what is staged and signed by enough keys, then signs snapshot and timestamp with those of `keys`

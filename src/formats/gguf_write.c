@@ -176,7 +176,8 @@ hn_err hn_gguf_put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qt
     if (w->begun)
         return hn_fail(cx, HN_EARG, "%s: tensors are named before the first bytes", name);
     if (size == SIZE_MAX || shape->rank < 1 || shape->rank > 4)
-        return hn_fail(cx, HN_EARG, "tensor '%s': rows of %zu make no whole blocks of %s", name, row, hn_qtype_get(type)->name);
+        return hn_fail(cx, HN_EARG, "tensor '%s': rows of %zu make no whole blocks of %s", name, row,
+                       hn_qtype_get(type)->name);
     if (!hn_grow(&w->cx, &w->tensor, w->count, &w->cap, sizeof *w->tensor))
         return hn_nomem(cx, "a GGUF file");
     const char *kept = hn_arena_text(w->arena, name, strlen(name));
@@ -244,7 +245,8 @@ hn_err hn_gguf_finish(hn_ctx *cx, hn_gguf_writer *w)
     if (!w->begun)
         HN_TRY(write_head(cx, w));
     if (w->at < w->count)
-        return hn_fail(cx, HN_EARG, "tensor '%s': %zu of %zu bytes were written", w->tensor[w->at].name, w->done, w->tensor[w->at].size);
+        return hn_fail(cx, HN_EARG, "tensor '%s': %zu of %zu bytes were written", w->tensor[w->at].name, w->done,
+                       w->tensor[w->at].size);
     HN_TRY(hn_gguf_open(cx, w->out.temp, &back));
     hn_gguf_close(back);
     return hn_file_out_finish(cx, &w->out);

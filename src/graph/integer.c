@@ -74,3 +74,30 @@ hn_err hn_load_centred(hn_call *c, int i, int32_t zero, double **out)
         (*out)[k] -= zero;
     return HN_OK;
 }
+
+hn_err hn_integer_pair_read(hn_call *c, bool product, hn_integer_pair *b)
+{
+    hn_dtype type = c->in[0]->dtype;
+    HN_TRY(hn_integers_read(c, type, &b->q));
+    HN_TRY(hn_want_same(c, 0, 1));
+    if (type != HN_I8 && type != HN_U8 && type != HN_I16)
+        return hn_unsupported(c, "no such operation on %s", hn_dtype_name(type));
+    HN_TRY(hn_scale_read(c, "a_scale", &b->a_scale));
+    HN_TRY(hn_scale_read(c, "b_scale", &b->b_scale));
+    HN_TRY(hn_scale_read(c, "y_scale", &b->y_scale));
+    int64_t a = hn_attr_int(c->node, "a_zero", 0), z = hn_attr_int(c->node, "b_zero", 0);
+    if (a < -65536 || a > 65536 || z < -65536 || z > 65536)
+        return hn_bad(c, "zero points %lld and %lld, expected numbers of 16 bits", (long long)a, (long long)z);
+    b->a_zero = (int32_t)a;
+    b->b_zero = (int32_t)z;
+    if (product) {
+        b->y = hn_factor_of((double)((float)b->a_scale * (float)b->b_scale / (float)b->y_scale));
+        return HN_OK;
+    }
+    double twice = 2 * fmax(b->a_scale, b->b_scale);
+    b->left = type == HN_I16 ? 15 : 20;
+    b->a = hn_factor_of(b->a_scale / twice);
+    b->b = hn_factor_of(b->b_scale / twice);
+    b->y = hn_factor_of(twice / ((double)(1 << b->left) * b->y_scale));
+    return HN_OK;
+}

@@ -22,6 +22,21 @@ typedef struct hn_integers {
 /* Reads and checks the attributes; `out` is the type of the result, an integer of 8, 16 or 32 bits. */
 hn_err hn_integers_read(hn_call *c, hn_dtype out, hn_integers *q);
 
+/* The attributes of QAdd, QSub and QMul on inputs 0 and 1. */
+typedef struct hn_integer_pair {
+    hn_integers q;
+    int32_t a_zero, b_zero;
+    double a_scale, b_scale, y_scale;
+    int left;                        /* spare bits of a sum */
+    hn_factor a, b, y;
+} hn_integer_pair;
+hn_err hn_integer_pair_read(hn_call *c, bool product, hn_integer_pair *out);
+
+/* Where QResize with fixed weights finds result i of an axis: `rest` of HN_RESIZE_ONE, from low towards high. */
+enum { HN_RESIZE_ONE = 1 << 10 };
+typedef struct hn_place { int64_t low, high, rest; } hn_place;
+hn_place hn_place_of(const hn_node *n, int64_t i, int64_t in, int64_t out);
+
 /* A scale attribute: a positive finite number. */
 hn_err hn_scale_read(hn_call *c, const char *name, double *out);
 

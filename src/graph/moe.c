@@ -9,14 +9,16 @@
 static hn_err check_matrix(const hn_call *c, int i, hn_qtype type, size_t rows, size_t k)
 {
     const hn_shape *s = &c->in[i]->shape;
-    if (c->in[i]->dtype != HN_U8 || s->rank != 2 || (size_t)s->dim[0] != rows || (size_t)s->dim[1] != hn_q_bytes(type, k))
+    if (c->in[i]->dtype != HN_U8 || s->rank != 2 || (size_t)s->dim[0] != rows ||
+        (size_t)s->dim[1] != hn_q_bytes(type, k))
         return hn_bad(c, "input %d is not %zu rows of %zu elements of %s", i, rows, k, hn_qtype_get(type)->name);
     return HN_OK;
 }
 
 static hn_err check_bias(const hn_call *c, int i, size_t count)
 {
-    if (hn_has_in(c, i) && (c->in[i]->dtype != HN_F32 || (hn_shape_known(&c->in[i]->shape) && hn_shape_count(&c->in[i]->shape) != count)))
+    if (hn_has_in(c, i) && (c->in[i]->dtype != HN_F32 || (hn_shape_known(&c->in[i]->shape) &&
+                                                          hn_shape_count(&c->in[i]->shape) != count)))
         return hn_bad(c, "input %d is not a bias of %zu floats", i, count);
     return HN_OK;
 }
@@ -29,12 +31,14 @@ hn_err hn_moe_read(const hn_call *c, hn_moe *m)
     *m = (hn_moe){ .gate = hn_qtype_from_number((uint32_t)hn_attr_int(n, "gate_qtype", -1)),
                    .up = hn_qtype_from_number((uint32_t)hn_attr_int(n, "up_qtype", -1)),
                    .down = hn_qtype_from_number((uint32_t)hn_attr_int(n, "down_qtype", -1)),
-                   .renormalise = hn_attr_int(n, "renormalise", 1) != 0, .act = (hn_act_kind)hn_attr_int(n, "act", HN_ACT_SILU),
+                   .renormalise = hn_attr_int(n, "renormalise", 1) != 0,
+                       .act = (hn_act_kind)hn_attr_int(n, "act", HN_ACT_SILU),
                    .clamp = (float)hn_attr_float(n, "clamp", 0) };
     if (!m->gate || !m->up || !m->down || experts <= 0 || used <= 0 || width <= 0 || ffn <= 0)
         return hn_bad(c, "needs attributes 'experts', 'used', 'k', 'ffn' and the types of its matrices");
     if (used > experts || used > HN_MOE_USED_MAX)
-        return hn_bad(c, "%lld experts of %lld for each token, expected at most %d", (long long)used, (long long)experts,
+        return hn_bad(c, "%lld experts of %lld for each token, expected at most %d", (long long)used,
+                      (long long)experts,
                       HN_MOE_USED_MAX);
     m->experts = (size_t)experts;
     m->used = (size_t)used;

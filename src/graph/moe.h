@@ -9,7 +9,8 @@
 #include "tensor/qtypes.h"
 
 /* Operands of the MoE node. */
-enum { HN_MOE_X, HN_MOE_LOGITS, HN_MOE_GATE, HN_MOE_UP, HN_MOE_DOWN, HN_MOE_GATE_BIAS, HN_MOE_UP_BIAS, HN_MOE_DOWN_BIAS };
+enum { HN_MOE_X, HN_MOE_LOGITS, HN_MOE_GATE, HN_MOE_UP, HN_MOE_DOWN, HN_MOE_GATE_BIAS, HN_MOE_UP_BIAS,
+       HN_MOE_DOWN_BIAS };
 
 enum { HN_MOE_USED_MAX = 64 };
 

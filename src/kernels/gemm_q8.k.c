@@ -11,7 +11,7 @@
  *
  * A tile of sums goes through memory once, between its products and the bytes they become: one loop over
  * a row then serves tiles of every shape, and costs little beside k steps. */
-#include "kernels/isa.h"
+#include "kernels/rescale.h"
 
 #define NR (GEMM_VECS * VF_N)
 
@@ -54,29 +54,15 @@ VEC vi rescale(vi x, const hn_requant *q, size_t j, hn_rounding rule)
 {
     if (rule == HN_ROUND_EVEN)
         return vi_mul_even(x, q->real + j, (double)q->low - q->zero, (double)q->high - q->zero);
-    vi left = vi_load((const uint32_t *)q->left + j), right = vi_load((const uint32_t *)q->right + j);
-    x = vi_high_mul(vi_shl(x, left), vi_load((const uint32_t *)q->fraction + j));
-    vi zero = vi_set(0), one = vi_set(1), floor = vi_sar(x, right);
-    if (rule == HN_ROUND_UP)        /* the last bit shifted out is the half; no bits, no half */
-        return vi_add(floor, vi_and(vi_sar(x, vi_max(vi_sub(right, one), zero)), vi_and(one, vi_more(right, zero))));
-    vi mask = vi_sub(vi_shl(one, right), one);
-    vi half = vi_sub(vi_sar(mask, one), vi_more(zero, x));         /* (mask >> 1) + (x < 0) */
-    return vi_sub(floor, vi_more(vi_and(x, mask), half));
+    return vi_rescale(x, vi_load((const uint32_t *)q->left + j), vi_load((const uint32_t *)q->fraction + j),
+                      vi_load((const uint32_t *)q->right + j), rule);
 }
 
 VEC void put_bytes(uint8_t *out, vi sum, const hn_requant *q, size_t j, hn_rounding rule, size_t n)
 {
-    vi zero = vi_set(q->zero);
     vi y = rescale(vi_add(sum, vi_load((const uint32_t *)q->bias + j)), q, j, rule);
     y = vi_min(vi_max(y, vi_set(q->low - q->zero)), vi_set(q->high - q->zero));
-    y = vi_add(y, zero);
-    if (n >= VF_N) {
-        vi_store_8(out, y);
-    } else {
-        uint8_t rest[VF_N];
-        vi_store_8(rest, y);
-        memcpy(out, rest, n);
-    }
+    vi_put_bytes(out, vi_add(y, vi_set(q->zero)), n);
 }
 
 /* `rows` rows of sums, WIDE apart, to columns [j, j + n) of C. */

@@ -49,6 +49,20 @@ typedef struct hn_requant {
     int32_t zero, low, high;            /* the result's; of 8 bits */
 } hn_requant;
 
+/* Two operands of bytes, element by element: what stands for (q - zero) * scale on each side.  AWAY and UP: sums
+ * with `left` bits to spare, by the factors a, b and y; EVEN: in floats. */
+typedef enum hn_qkind { HN_Q_ADD, HN_Q_SUB, HN_Q_MUL } hn_qkind;
+typedef struct hn_qbinary {
+    hn_qkind kind;
+    hn_rounding rule;                   /* not SINGLE */
+    int is_signed;
+    int32_t a_zero, b_zero;
+    int left;
+    hn_factor a, b, y;
+    float a_scale, b_scale, y_scale;
+    int32_t zero, low, high;            /* the result's */
+} hn_qbinary;
+
 /* C[m,n] = requant(A[m,k] * B[k,n] + row[m]): bytes, unsigned in A, signed in B, which is packed by pack_q8.
  * Sums are exact modulo 2^32.  C may not overlap A. */
 typedef struct hn_gemm_q8 {

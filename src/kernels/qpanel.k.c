@@ -94,6 +94,15 @@ VEC vf total(const form *f, const sums *s)
     return !(f->how & MINIMA) ? s->all : f->how & SMALL ? vf_sub(s->all, s->low) : vf_add(s->all, s->low);
 }
 
+/* A panel is two short streams, codes and scales, and the processor begins to guess anew with each: it is told what
+ * comes next, and past a panel's end that is the next one. */
+enum { AHEAD = 4096 };
+VEC void fetch(const uint8_t *p, int size)
+{
+    for (int i = 0; i < size; i += 64)
+        __builtin_prefetch(p + AHEAD + i, 0, 2);
+}
+
 /* VF_N rows of a panel with n <= COLS columns of one group, the first at lane `lane`. */
 VEC void few(const form *f, const hn_panels *p, const uint8_t *panel, int at, size_t col, int n)
 {
@@ -108,6 +117,10 @@ VEC void few(const form *f, const hn_panels *p, const uint8_t *panel, int at, si
         s[t] = (sums){ zero, zero, zero, zero };
     for (size_t end = i + x->blocks * width; i < end; i += step, c += f->code_size, h += f->head_size) {
         shared head;
+        if (at == 0) {
+            fetch(c, f->code_size);
+            fetch(h, f->head_size);
+        }
         f->head(h, at, &head);
         int pair = f->parts > 1 ? 2 : 1;                  /* two runs share the loads of their codes */
         for (int g0 = 0; g0 < f->parts; g0 += pair) {

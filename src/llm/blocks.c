@@ -81,7 +81,8 @@ hn_value *hn_lm_act(hn_build *b, hn_value *x, hn_act_kind act)
 hn_value *hn_lm_mlp(hn_build *b, hn_value *x, int layer, hn_act_kind act)
 {
     hn_value *up = hn_lm_linear(b, x, "ffn_up", layer);
-    up = hn_has(b, "ffn_gate.weight", layer) ? hn_lm_glu(b, hn_lm_linear(b, x, "ffn_gate", layer), up, act) : hn_lm_act(b, up, act);
+    up = hn_has(b, "ffn_gate.weight", layer) ? hn_lm_glu(b, hn_lm_linear(b, x, "ffn_gate", layer), up, act)
+        : hn_lm_act(b, up, act);
     return hn_lm_linear(b, up, "ffn_down", layer);
 }
 
@@ -115,7 +116,8 @@ hn_value *hn_lm_add_first(hn_build *b, hn_value *x, const char *tensor)
 
 /* ---- Experts ------------------------------------------------------------------------------------- */
 
-static hn_value *expert_matrix(hn_build *b, const char *name, int layer, uint32_t experts, hn_qtype *type, size_t *rows, size_t *k)
+static hn_value *expert_matrix(hn_build *b, const char *name, int layer, uint32_t experts, hn_qtype *type,
+                               size_t *rows, size_t *k)
 {
     const hn_gguf_tensor *t = hn_build_take(b, name, layer);
     if (t && (t->shape.rank != 3 || t->shape.dim[0] != experts))
@@ -130,7 +132,8 @@ static hn_value *expert_matrix(hn_build *b, const char *name, int layer, uint32_
 
 static hn_value *shared_expert(hn_build *b, hn_value *x, int layer)
 {
-    hn_value *y = hn_lm_glu(b, hn_lm_linear(b, x, "ffn_gate_shexp", layer), hn_lm_linear(b, x, "ffn_up_shexp", layer), HN_ACT_SILU);
+    hn_value *y = hn_lm_glu(b, hn_lm_linear(b, x, "ffn_gate_shexp", layer),
+                            hn_lm_linear(b, x, "ffn_up_shexp", layer), HN_ACT_SILU);
     y = hn_lm_linear(b, y, "ffn_down_shexp", layer);
     if (hn_has(b, "ffn_gate_inp_shexp.weight", layer))
         y = hn_lm_mul(b, y, hn_lm_act(b, hn_lm_linear(b, x, "ffn_gate_inp_shexp", layer), HN_ACT_SIGMOID));
@@ -189,8 +192,10 @@ hn_value *hn_lm_attend_all(hn_build *b, const hn_attend *a)
     int64_t together[] = { -1, (int64_t)b->s.heads * b->s.head_size }, apart[] = { -1, b->s.heads, b->s.head_size };
     if (b->s.heads != b->s.kv_heads || a->cap > 0 || a->window || a->sinks)
         hn_lm_refuse(b, "grouped, capped or windowed attention both ways");
-    hn_value *q = transpose(b, hn_build_reshape(b, hn_lm_scale(b, a->q, a->scale), apart, 3), 1, 0, 2);   /* [heads, T, size] */
-    hn_value *k = transpose(b, hn_build_reshape(b, a->k, apart, 3), 1, 2, 0);                             /* [heads, size, T] */
+    hn_value *q = transpose(b, hn_build_reshape(b, hn_lm_scale(b, a->q, a->scale), apart, 3), 1, 0,
+                            2);   /* [heads, T, size] */
+    hn_value *k = transpose(b, hn_build_reshape(b, a->k, apart, 3), 1, 2,
+                            0);                             /* [heads, size, T] */
     hn_value *v = transpose(b, hn_build_reshape(b, a->v, apart, 3), 1, 0, 2);
     hn_value *s = hn_build_node(b, NULL, "MatMul", (hn_value *[]){ q, k }, 2, NULL, 0);
     s = hn_build_node(b, NULL, "Softmax", &s, 1, NULL, 0);
@@ -258,6 +263,8 @@ hn_value *hn_lm_short_conv(hn_build *b, hn_value *x, const char *name, int layer
 hn_value *hn_lm_selective_scan(hn_build *b, const hn_scan *s, int layer)
 {
     hn_attr *at = place(b, (size_t)s->channels * s->states);
-    hn_value *a = plane(b, "ssm_a", layer, s->channels, s->states), *d = hn_build_vector(b, "ssm_d", layer, s->channels);
-    return at ? hn_build_node(b, "hone", "SelectiveScan", (hn_value *[]){ s->x, s->dt, s->b, s->c, a, d, b->pos }, 7, at, 1) : NULL;
+    hn_value *a = plane(b, "ssm_a", layer, s->channels, s->states), *d = hn_build_vector(b, "ssm_d", layer,
+                                                                                         s->channels);
+    return at ? hn_build_node(b, "hone", "SelectiveScan", (hn_value *[]){ s->x, s->dt, s->b, s->c, a, d, b->pos }, 7,
+                              at, 1) : NULL;
 }

@@ -93,7 +93,8 @@ const hn_gguf_tensor *hn_build_take(hn_build *b, const char *name, int layer)
     if (b->error)
         return NULL;
     if (!t) {
-        b->error = hn_fail(b->cx, HN_EFORMAT, "tensor '%s' is missing: the file is not a whole %s model", full, b->arch);
+        b->error = hn_fail(b->cx, HN_EFORMAT, "tensor '%s' is missing: the file is not a whole %s model", full,
+                           b->arch);
         return NULL;
     }
     b->tensor_used[t - b->file->tensors] = true;
@@ -143,7 +144,8 @@ hn_attr *hn_build_attrs(hn_build *b, size_t count)
     return a;
 }
 
-hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins, const hn_attr *attr, int count)
+hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins,
+                        const hn_attr *attr, int count)
 {
     hn_value *out = NULL;
     for (int i = 0; i < ins; i++)
@@ -164,7 +166,8 @@ hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, siz
     if (rows == 0)
         rows = all;
     if (from > all || rows > all - from)
-        TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected at least %zu rows, found %zu", t->name, from + rows, all));
+        TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected at least %zu rows, found %zu", t->name, from + rows,
+                    all));
     hn_tensor view = { HN_U8, { 2, { (int64_t)rows, (int64_t)row } }, (char *)(uintptr_t)t->data + from * row };
     TRY(hn_graph_add_const(b->cx, b->g, t->name, &view, &w));
     return w;
@@ -302,7 +305,8 @@ hn_value *hn_lm_attend(hn_build *b, const hn_attend *a)
     attr[3] = hn_attr_real("scale", a->scale);
     attr[4] = hn_attr_real("softcap", a->cap);
     attr[5] = hn_attr_whole("window", a->window);
-    return hn_build_node(b, "hone", "PagedAttention", (hn_value *[]){ a->q, a->k, a->v, b->pos, a->sinks }, a->sinks ? 5 : 4, attr, 6);
+    return hn_build_node(b, "hone", "PagedAttention", (hn_value *[]){ a->q, a->k, a->v, b->pos, a->sinks },
+                         a->sinks ? 5 : 4, attr, 6);
 }
 
 void hn_lm_qkv(hn_build *b, hn_value *x, int layer, hn_value **q, hn_value **k, hn_value **v)
@@ -331,7 +335,8 @@ static uint32_t turned_count(hn_build *b)
 {
     uint32_t n = hn_key_u32(b, "rope.dimension_count", b->s.head_size);
     if (!b->error && (n > b->s.head_size || n % 2 || n == 0))
-        b->error = hn_fail(b->cx, HN_EFORMAT, "%s.rope.dimension_count is %u, heads have %u", b->arch, n, b->s.head_size);
+        b->error = hn_fail(b->cx, HN_EFORMAT, "%s.rope.dimension_count is %u, heads have %u", b->arch, n,
+                           b->s.head_size);
     return n;
 }
 
@@ -351,8 +356,10 @@ static double yarn_corner(uint32_t turned, double context, double turns, double 
 static void yarn(hn_build *b, float *f, uint32_t turned, float base, float factor)
 {
     double context = hn_key_u32(b, "rope.scaling.original_context_length", b->s.context);
-    double low = floor(yarn_corner(turned, context, (double)hn_key_f32(b, "rope.scaling.yarn_beta_fast", 32), (double)base));
-    double high = ceil(yarn_corner(turned, context, (double)hn_key_f32(b, "rope.scaling.yarn_beta_slow", 1), (double)base));
+    double low = floor(yarn_corner(turned, context, (double)hn_key_f32(b, "rope.scaling.yarn_beta_fast", 32),
+                                   (double)base));
+    double high = ceil(yarn_corner(turned, context, (double)hn_key_f32(b, "rope.scaling.yarn_beta_slow", 1),
+                                   (double)base));
     low = fmax(low, 0);
     high = fmin(high, turned - 1);
     for (uint32_t i = 0; i < turned / 2; i++) {
@@ -376,11 +383,13 @@ void hn_lm_frequencies(hn_build *b, const char *factors)
         b->error = hn_gguf_text(b->cx, b->file, name, &missing, &kind);
     if (b->error)
         return;
-    bool is_yarn = kind.len == 4 && memcmp(kind.ptr, "yarn", 4) == 0, none = kind.len == 4 && memcmp(kind.ptr, "none", 4) == 0;
+    bool is_yarn = kind.len == 4 && memcmp(kind.ptr, "yarn", 4) == 0, none = kind.len == 4 &&
+        memcmp(kind.ptr, "none", 4) == 0;
     bool known = is_yarn || none || (kind.len == 6 && memcmp(kind.ptr, "linear", 6) == 0) ||
                  (kind.len == 8 && memcmp(kind.ptr, "longrope", 8) == 0);
     if (!known || !(factor > 0)) {
-        b->error = hn_fail(b->cx, HN_EUNSUP, "unsupported: rope scaling '%.*s' by %g", (int)kind.len, kind.ptr, (double)factor);
+        b->error = hn_fail(b->cx, HN_EUNSUP, "unsupported: rope scaling '%.*s' by %g", (int)kind.len, kind.ptr,
+                           (double)factor);
         return;
     }
     if (is_yarn)
@@ -447,7 +456,8 @@ static hn_err read_shape(hn_build *b)
     HN_TRY(b->error);
     bool attends = s->heads && s->kv_heads && s->head_size && s->heads % s->kv_heads == 0;
     if (!s->layers || s->layers > 4096 || !s->width || (!attends && s->heads))
-        return hn_fail(b->cx, HN_EFORMAT, "%s: %u layers, width %u, %u heads, %u key heads make no model", b->arch, s->layers,
+        return hn_fail(b->cx, HN_EFORMAT, "%s: %u layers, width %u, %u heads, %u key heads make no model", b->arch,
+                       s->layers,
                        s->width, s->heads, s->kv_heads);
     if (!embd || embd->shape.rank != 2 || embd->shape.dim[1] != s->width)
         return hn_fail(b->cx, HN_EFORMAT, "token_embd.weight is missing or not %u wide", s->width);
@@ -464,7 +474,8 @@ static hn_err check_leftovers(hn_build *b)
             left++;
             first = i;
         }
-    return left ? hn_fail(b->cx, HN_EUNSUP, "unsupported: tensor '%s' and %zu others of this %s model are not understood",
+    return left ? hn_fail(b->cx, HN_EUNSUP,
+                          "unsupported: tensor '%s' and %zu others of this %s model are not understood",
                           b->file->tensors[first].name, left - 1, b->arch) : HN_OK;
 }
 
@@ -481,7 +492,8 @@ static hn_err find_arch(hn_ctx *cx, const hn_gguf *file, const hn_arch **out)
         }
         hn_buf_printf(&known, " %s", (*a)->name);
     }
-    hn_err e = hn_fail(cx, HN_EUNSUP, "unsupported: architecture '%.*s' (%zu keys, %zu tensors, the first '%s'); known:%s",
+    hn_err e = hn_fail(cx, HN_EUNSUP,
+                       "unsupported: architecture '%.*s' (%zu keys, %zu tensors, the first '%s'); known:%s",
                        (int)name.len, name.ptr, file->value_count, file->tensor_count,
                        file->tensor_count ? file->tensors[0].name : "-", known.data ? known.data : "");
     hn_buf_free(&known);
@@ -494,11 +506,14 @@ static hn_err check_adapters(hn_build *b)
     size_t pairs = 0;
     for (size_t i = 0; i < b->lora_count; i++)
         pairs += b->lora[i].lora->file->tensor_count / 2;
-    return b->lora_pairs < pairs ? hn_fail(b->cx, HN_EUNSUP, "unsupported: an adapter for %zu of the matrices of %s models", pairs - b->lora_pairs,
+    return b->lora_pairs < pairs ? hn_fail(b->cx, HN_EUNSUP,
+                                           "unsupported: an adapter for %zu of the matrices of %s models",
+                                               pairs - b->lora_pairs,
                                            b->arch) : HN_OK;
 }
 
-hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count, hn_graph **graph,
+hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count,
+                   hn_graph **graph,
                    hn_lm_shape *shape)
 {
     const hn_arch *arch = NULL;

@@ -52,7 +52,8 @@ typedef struct hn_arch {
 uint32_t hn_key_u32(hn_build *b, const char *name, uint32_t missing);
 float hn_key_f32(hn_build *b, const char *name, float missing);
 bool hn_key_bool(hn_build *b, const char *name, bool missing);
-uint32_t hn_key_u32_at(hn_build *b, const char *name, int layer, uint32_t missing);    /* of a layer, where they differ */
+uint32_t hn_key_u32_at(hn_build *b, const char *name, int layer,
+                       uint32_t missing);    /* of a layer, where they differ */
 bool hn_has(hn_build *b, const char *tensor, int layer);         /* "attn_q.bias" of a layer, or layer -1 */
 
 /* x times a weight matrix, with NAME.bias when the file has one.  `from` and `rows` take part of a fused
@@ -70,14 +71,17 @@ hn_value *hn_lm_cap(hn_build *b, hn_value *x, float cap);         /* cap 0: x it
 
 /* blocks.c: what fewer of them need. */
 hn_value *hn_lm_layernorm(hn_build *b, hn_value *x, const char *name, int layer);        /* bias if the file has one */
-hn_value *hn_lm_layernorm_heads(hn_build *b, hn_value *x, const char *name, int layer, uint32_t heads);  /* weights per head */
+hn_value *hn_lm_layernorm_heads(hn_build *b, hn_value *x, const char *name, int layer,
+                                uint32_t heads);  /* weights per head */
 hn_value *hn_lm_norm(hn_build *b, hn_value *x, const char *name, int layer);             /* either, by b->mean_norm */
 hn_value *hn_lm_scale(hn_build *b, hn_value *x, float by);                               /* 1: x itself */
 hn_value *hn_lm_mul(hn_build *b, hn_value *x, hn_value *y);
 hn_value *hn_lm_act(hn_build *b, hn_value *x, hn_act_kind act);
-hn_value *hn_lm_mlp(hn_build *b, hn_value *x, int layer, hn_act_kind act);               /* ffn_up, ffn_down, ffn_gate if there */
+hn_value *hn_lm_mlp(hn_build *b, hn_value *x, int layer,
+                    hn_act_kind act);               /* ffn_up, ffn_down, ffn_gate if there */
 hn_value *hn_lm_add_positions(hn_build *b, hn_value *x);                                 /* position_embd, learned */
-hn_value *hn_lm_add_first(hn_build *b, hn_value *x, const char *tensor);                 /* row 0 of a matrix to every token */
+hn_value *hn_lm_add_first(hn_build *b, hn_value *x,
+                          const char *tensor);                 /* row 0 of a matrix to every token */
 
 /* Experts behind a router (ffn_gate_inp, ffn_*_exps) and the one that reads every token (ffn_*_shexp), if any. */
 typedef struct hn_experts { bool keep_weights; float clamp; } hn_experts;                /* keep: do not renormalise */
@@ -91,7 +95,8 @@ hn_value *hn_lm_selective_scan(hn_build *b, const hn_scan *s, int layer);
 /* The end of an encoder: a vector from the rows wanted, or a score. */
 void hn_lm_pool(hn_build *b, hn_value *x);
 
-typedef struct hn_attend { hn_value *q, *k, *v; int layer; float scale, cap; uint32_t window; hn_value *sinks; } hn_attend;
+typedef struct hn_attend { hn_value *q, *k, *v; int layer; float scale,
+                           cap; uint32_t window; hn_value *sinks; } hn_attend;
 hn_value *hn_lm_attend(hn_build *b, const hn_attend *a);
 hn_value *hn_lm_attend_all(hn_build *b, const hn_attend *a);      /* every token sees every other: encoders */
 hn_value *hn_lm_sinks(hn_build *b, const char *name, int layer);
@@ -113,7 +118,8 @@ hn_value *hn_lm_plain_frequencies(hn_build *b, float base);      /* no scaling a
 void hn_lm_finish(hn_build *b, hn_value *x, const char *norm, float cap);
 
 /* Finds the architecture and builds; the caller frees the graph.  Inputs: ids, positions, rows. */
-hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count, hn_graph **graph,
+hn_err hn_lm_build(hn_ctx *cx, const hn_gguf *file, size_t tokens_max, const hn_lora_use *lora, size_t lora_count,
+                   hn_graph **graph,
                    hn_lm_shape *shape);
 extern const hn_arch *const hn_archs[];                            /* ends with NULL */
 

@@ -20,11 +20,18 @@ hn_value *hn_build_floats(hn_build *b, const char *name, const hn_shape *s);    
 hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows);
 
 hn_attr *hn_build_attrs(hn_build *b, size_t count);                               /* at least one, zeroed */
-static inline hn_attr hn_attr_whole(const char *name, int64_t v) { return (hn_attr){ .name = name, .kind = HN_ATTR_INT, .i = v }; }
-static inline hn_attr hn_attr_real(const char *name, float v) { return (hn_attr){ .name = name, .kind = HN_ATTR_FLOAT, .f = v }; }
+static inline hn_attr hn_attr_whole(const char *name, int64_t v)
+{
+    return (hn_attr){ .name = name, .kind = HN_ATTR_INT, .i = v };
+}
+static inline hn_attr hn_attr_real(const char *name, float v)
+{
+    return (hn_attr){ .name = name, .kind = HN_ATTR_FLOAT, .f = v };
+}
 
 /* Operands from the third on may be left out. */
-hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins, const hn_attr *attr, int count);
+hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_value *const *in, int ins,
+                        const hn_attr *attr, int count);
 /* y, the product of x and rows [from, from + rows) of a matrix, with what the session's adapters add to it. */
 hn_value *hn_lora_add(hn_build *b, hn_value *y, hn_value *x, const char *weight, size_t from, size_t rows);
 hn_value *hn_build_reshape(hn_build *b, hn_value *x, const int64_t *dim, size_t rank);

@@ -29,6 +29,7 @@ uint64_t hn_convert_hf_bytes(const char *dir);       /* of its tensors' files, f
 
 /* A checkpoint of llama2.c, version 0: seven numbers, then floats. */
 bool hn_llama2c_probe(const void *data, size_t len);
-hn_err hn_convert_llama2c(hn_ctx *cx, const char *path, const char *out, const hn_convert_opts *o, hn_convert_report *report);
+hn_err hn_convert_llama2c(hn_ctx *cx, const char *path, const char *out, const hn_convert_opts *o,
+                          hn_convert_report *report);
 
 #endif

@@ -30,7 +30,8 @@ static hn_err read_pooling(hn_ctx *cx, const hn_lm *m, enum pooling *out)
     snprintf(key, sizeof key, "%.*s.pooling_type", arch.len < 64 ? (int)arch.len : 64, arch.ptr);
     HN_TRY(hn_gguf_u32(cx, m->file, key, &mean, &n));
     if (n == POOL_NONE || n >= POOLINGS)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: %s is %u; known are mean 1, first token 2, last token 3, score 4", key, n);
+        return hn_fail(cx, HN_EUNSUP,
+                       "unsupported: %s is %u; known are mean 1, first token 2, last token 3, score 4", key, n);
     *out = (enum pooling)n;
     return HN_OK;
 }
@@ -39,7 +40,8 @@ hn_err hn_embedder_new(hn_ctx *cx, const hn_lm *m, hn_pool *pool, hn_embedder **
 {
     enum pooling how = POOL_MEAN;
     if (!m->shape.encoder)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: vectors from a model that writes text; bert and nomic-bert make them");
+        return hn_fail(cx, HN_EUNSUP,
+                       "unsupported: vectors from a model that writes text; bert and nomic-bert make them");
     HN_TRY(read_pooling(cx, m, &how));
     hn_embedder *e = hn_calloc(cx, 1, sizeof *e);
     if (!e)
@@ -83,7 +85,8 @@ bool hn_embedder_scores(const hn_embedder *e) { return e->how == POOL_RANK; }
 static hn_err prepare(hn_ctx *cx, hn_embedder *e, size_t count, size_t wanted)
 {
     const hn_shape shape[3] = { { 1, { (int64_t)count } }, { 1, { (int64_t)count } }, { 1, { (int64_t)wanted } } };
-    hn_plan_opts o = { .kernels = e->m->o.kernels, .threads = hn_pool_threads(e->pool), .in_shape = shape, .eval_only = e->m->o.eval };
+    hn_plan_opts o = { .kernels = e->m->o.kernels, .threads = hn_pool_threads(e->pool), .in_shape = shape,
+                       .eval_only = e->m->o.eval };
     if (e->count == count)
         return HN_OK;
     drop_plan(cx, e);
@@ -102,7 +105,8 @@ hn_err hn_embed(hn_ctx *cx, hn_embedder *e, hn_ids ids, float *out)
     if (ids.count == 0)
         return hn_fail(cx, HN_EARG, "no tokens to make a vector of");
     if (ids.count > e->m->o.context)
-        return hn_fail(cx, HN_ELIMIT, "the model reads %zu tokens at once, the text has %zu; cut it into parts", e->m->o.context,
+        return hn_fail(cx, HN_ELIMIT, "the model reads %zu tokens at once, the text has %zu; cut it into parts",
+                       e->m->o.context,
                        ids.count);
     for (size_t i = 0; i < ids.count; i++) {
         e->ids[i] = ids.id[i];

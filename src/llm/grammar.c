@@ -125,7 +125,8 @@ static int by_number(const void *a, const void *b)
 /* The state of the stacks found. */
 static int32_t state_of(hn_match *m)
 {
-    qsort(m->found, m->found_count, sizeof *m->found, by_number);
+    if (m->found_count)
+        qsort(m->found, m->found_count, sizeof *m->found, by_number);
     uint32_t hash = list_hash(m->found, m->found_count);
     for (size_t at = hash & (m->by_state.size - 1); m->by_state.slot[at]; at = (at + 1) & (m->by_state.size - 1)) {
         const state *s = &m->state[m->by_state.slot[at] - 1];

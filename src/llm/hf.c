@@ -15,12 +15,13 @@
 enum { NAME_CAP = 256, SHARDS_MAX = 1024 };
 
 static const hn_hf_family families[] = {
-    { "llama", "llama", HN_HF_NEIGHBOURS }, { "mistral", "llama", HN_HF_NEIGHBOURS }, { "mixtral", "llama", HN_HF_NEIGHBOURS },
-    { "granite", "granite", HN_HF_NEIGHBOURS }, { "qwen2", "qwen2", 0 }, { "qwen2_moe", "qwen2moe", 0 }, { "qwen3", "qwen3", 0 },
-    { "qwen3_moe", "qwen3moe", 0 }, { "phi3", "phi3", 0 }, { "gemma", "gemma", HN_HF_PLUS_ONE },
-    { "gemma2", "gemma2", HN_HF_PLUS_ONE | HN_HF_SANDWICH }, { "gemma3_text", "gemma3", HN_HF_PLUS_ONE | HN_HF_SANDWICH },
-    { "olmo2", "olmo2", HN_HF_SANDWICH }, { "starcoder2", "starcoder2", 0 }, { "stablelm", "stablelm", 0 },
-    { "cohere", "command-r", 0 }, { "gpt2", "gpt2", HN_HF_TRANSPOSED }, { "bert", "bert", HN_HF_ENCODER },
+    { "llama", "llama", HN_HF_NEIGHBOURS }, { "mistral", "llama", HN_HF_NEIGHBOURS },
+    { "mixtral", "llama", HN_HF_NEIGHBOURS }, { "granite", "granite", HN_HF_NEIGHBOURS },
+    { "qwen2", "qwen2", 0 }, { "qwen2_moe", "qwen2moe", 0 }, { "qwen3", "qwen3", 0 }, { "qwen3_moe", "qwen3moe", 0 },
+    { "phi3", "phi3", 0 }, { "gemma", "gemma", HN_HF_PLUS_ONE }, { "gemma2", "gemma2", HN_HF_PLUS_ONE | HN_HF_SANDWICH },
+    { "gemma3_text", "gemma3", HN_HF_PLUS_ONE | HN_HF_SANDWICH }, { "olmo2", "olmo2", HN_HF_SANDWICH },
+    { "starcoder2", "starcoder2", 0 }, { "stablelm", "stablelm", 0 }, { "cohere", "command-r", 0 },
+    { "gpt2", "gpt2", HN_HF_TRANSPOSED }, { "bert", "bert", HN_HF_ENCODER },
 };
 
 /* ---- The folder --------------------------------------------------------------------------------------- */
@@ -41,7 +42,8 @@ hn_err hn_hf_json(hn_hf *h, const char *name, bool required, json_t **out)
     hn_file_close(&f);
     if (json_is_object(*out))
         return HN_OK;
-    hn_err e = hn_fail(h->cx, HN_EFORMAT, "%s:%d: %s", path, *out ? 1 : why.line, *out ? "expected an object" : why.text);
+    hn_err e = hn_fail(h->cx, HN_EFORMAT, "%s:%d: %s", path, *out ? 1 : why.line,
+                       *out ? "expected an object" : why.text);
     json_decref(*out);
     *out = NULL;
     return e;
@@ -68,8 +70,11 @@ static hn_err open_shards(hn_hf *h)
     struct dirent **entry;
     int n = scandir(h->dir, &entry, is_shard, alphasort);
     hn_err e = n < 0 ? hn_fail(h->cx, HN_EIO, "%s: %s", h->dir, strerror(errno))
-             : n == 0 ? hn_fail(h->cx, HN_EFORMAT, "%s: expected .safetensors files, found none; other forms of weights are not read", h->dir)
-             : n > SHARDS_MAX ? hn_fail(h->cx, HN_ELIMIT, "%s: %d files of weights, at most %d are read", h->dir, n, SHARDS_MAX) : HN_OK;
+             : n == 0 ? hn_fail(h->cx, HN_EFORMAT,
+                                "%s: expected .safetensors files, found none; other forms of weights are not read",
+                                    h->dir)
+             : n > SHARDS_MAX ? hn_fail(h->cx, HN_ELIMIT, "%s: %d files of weights, at most %d are read", h->dir, n,
+                                        SHARDS_MAX) : HN_OK;
     for (int i = 0; i < n; i++) {
         if (!e)
             e = open_shard(h, entry[i]->d_name);
@@ -92,10 +97,12 @@ static hn_err find_family(hn_hf *h)
         strncat(known, families[i].type, sizeof known - strlen(known) - 1);
     }
     if (!h->family)
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: model_type '%.60s' in config.json; known:%s", type ? type : "", known);
+        return hn_fail(h->cx, HN_EUNSUP, "unsupported: model_type '%.60s' in config.json; known:%s",
+                       type ? type : "", known);
     h->scores = json_is_string(first) && strstr(json_string_value(first), "ForSequenceClassification");
     if (json_object_get(h->config, "quantization_config"))
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: weights that are quantised already (quantization_config in config.json)");
+        return hn_fail(h->cx, HN_EUNSUP,
+                       "unsupported: weights that are quantised already (quantization_config in config.json)");
     return HN_OK;
 }
 
@@ -155,22 +162,26 @@ static const char *without_prefix(const char *name)
 static hn_err name_piece(hn_hf *h, const hn_st_tensor *t, piece *out)
 {
     const char *name = without_prefix(t->name), *suffix = strrchr(name, '.');
-    size_t stem = suffix && (strcmp(suffix, ".weight") == 0 || strcmp(suffix, ".bias") == 0) ? (size_t)(suffix - name) : strlen(name);
+    size_t stem = suffix && (strcmp(suffix, ".weight") == 0 || strcmp(suffix, ".bias") == 0) ? (size_t)(suffix - name)
+        : strlen(name);
     suffix = name + stem;
     *out = (piece){ t, NULL, -1, -1 };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const struct row *r = &table[i];
-        if ((r->rule == RULE_SANDWICH && !(h->family->flags & HN_HF_SANDWICH)) || (r->rule == RULE_SCORE && !h->scores) ||
+        if ((r->rule == RULE_SANDWICH && !(h->family->flags & HN_HF_SANDWICH)) ||
+            (r->rule == RULE_SCORE && !h->scores) ||
             !fits(r->theirs, name, stem, &out->layer, &out->expert))
             continue;
         if (r->rule == RULE_SKIP)
             return HN_OK;
         const char *at = strchr(r->ours, '#');
-        out->name = at ? hn_arena_printf(h->arena, "%.*s%d%s%s", (int)(at - r->ours), r->ours, out->layer, at + 1, suffix)
+        out->name = at ? hn_arena_printf(h->arena, "%.*s%d%s%s", (int)(at - r->ours), r->ours, out->layer, at + 1,
+                                         suffix)
                        : hn_arena_printf(h->arena, "%s%s", r->ours, suffix);
         return out->name ? HN_OK : hn_nomem(h->cx, "a name");
     }
-    return hn_fail(h->cx, HN_EUNSUP, "unsupported: tensor '%.200s' of a %s model is not understood", t->name, h->family->type);
+    return hn_fail(h->cx, HN_EUNSUP, "unsupported: tensor '%.200s' of a %s model is not understood", t->name,
+                   h->family->type);
 }
 
 static int by_place(const void *a, const void *b)
@@ -200,7 +211,8 @@ static hn_err list_pieces(hn_hf *h, piece **out, size_t *count)
         qsort(p, n, sizeof *p, by_place);
     for (size_t i = 1; i < n; i++)
         if (strcmp(p[i].name, p[i - 1].name) == 0 && p[i].expert == p[i - 1].expert)
-            return hn_fail(h->cx, HN_EFORMAT, "tensors '%.150s' and '%.150s' are the same", p[i - 1].from->name, p[i].from->name);
+            return hn_fail(h->cx, HN_EFORMAT, "tensors '%.150s' and '%.150s' are the same", p[i - 1].from->name,
+                           p[i].from->name);
     *out = p;
     *count = n;
     return HN_OK;
@@ -224,7 +236,8 @@ static bool ends_with(const char *s, const char *end)
 
 static hn_qtype type_for(const hn_hf *h, const char *name, const hn_st_tensor *t)
 {
-    static const char *const exact[] = { "_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight" };
+    static const char *const exact[] = { "_norm.weight", "ffn_gate_inp.weight", "position_embd.weight",
+                                         "token_types.weight" };
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (ends_with(name, exact[i]))
             return HN_QT_F32;
@@ -244,15 +257,19 @@ static hn_err make_target(hn_hf *h, const piece *p, size_t parts, target *out)
                      .plus_one = (flags & HN_HF_PLUS_ONE) && ends_with(p->name, "norm.weight"),
                      .transposed = (flags & HN_HF_TRANSPOSED) && p->layer >= 0 && p->from->shape.rank == 2 };
     if (p->from->shape.rank < 1 || p->from->shape.rank > 2 || hn_shape_count(&p->from->shape) == 0)
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tensor '%.200s' of %d dimensions", p->from->name, p->from->shape.rank);
+        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tensor '%.200s' of %d dimensions", p->from->name,
+                       p->from->shape.rank);
     if (out->transposed)
         out->shape = (hn_shape){ 2, { p->from->shape.dim[1], p->from->shape.dim[0] } };
     if (out->turned && (uint64_t)out->shape.dim[0] != (uint64_t)out->heads * h->head_size)
-        return hn_fail(h->cx, HN_EFORMAT, "tensor '%.200s': %lld rows are not %u heads of %u", p->from->name, (long long)out->shape.dim[0],
+        return hn_fail(h->cx, HN_EFORMAT, "tensor '%.200s': %lld rows are not %u heads of %u", p->from->name,
+                       (long long)out->shape.dim[0],
                        out->heads, h->head_size);
     for (size_t i = 0; i < parts; i++)
-        if (memcmp(&p[i].from->shape, &p->from->shape, sizeof p->from->shape) != 0 || (p->expert >= 0 && p[i].expert != (int)i))
-            return hn_fail(h->cx, HN_EFORMAT, "tensor '%.200s': experts of different shapes, or one is missing", p[i].from->name);
+        if (memcmp(&p[i].from->shape, &p->from->shape, sizeof p->from->shape) != 0 ||
+            (p->expert >= 0 && p[i].expert != (int)i))
+            return hn_fail(h->cx, HN_EFORMAT, "tensor '%.200s': experts of different shapes, or one is missing",
+                           p[i].from->name);
     return HN_OK;
 }
 
@@ -372,7 +389,8 @@ static hn_err write_file(hn_hf *h, hn_gguf_writer *w, hn_convert_report *r)
     HN_TRY(hn_hf_put_tokenizer(h, w));
     HN_TRY(hn_hf_rope_factors(h, factors, &factor_count));
     for (size_t i = 0; i < factor_count; i++)
-        HN_TRY(hn_gguf_put_tensor(h->cx, w, factors[i].name, HN_QT_F32, &(hn_shape){ 1, { (int64_t)factors[i].count } }));
+        HN_TRY(hn_gguf_put_tensor(h->cx, w, factors[i].name, HN_QT_F32,
+                                  &(hn_shape){ 1, { (int64_t)factors[i].count } }));
     HN_TRY(name_tensors(h, w, t, count, r));
     for (size_t i = 0; i < factor_count; i++)
         HN_TRY(hn_gguf_write(h->cx, w, factors[i].value, factors[i].count * sizeof(float)));

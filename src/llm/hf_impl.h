@@ -18,7 +18,8 @@ enum {
     HN_HF_ENCODER = 16,
 };
 
-typedef struct hn_hf_family { const char *type, *arch; unsigned flags; } hn_hf_family;    /* type: model_type in config.json */
+typedef struct hn_hf_family { const char *type,
+                              *arch; unsigned flags; } hn_hf_family;    /* type: model_type in config.json */
 
 typedef struct hn_hf {
     hn_ctx *cx;

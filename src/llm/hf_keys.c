@@ -30,7 +30,8 @@ hn_err hn_hf_u32(hn_hf *h, const char *names, const uint32_t *missing, uint32_t 
         return HN_OK;
     }
     if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX)
-        return hn_fail(h->cx, HN_EFORMAT, "config.json: expected a whole number '%s', found %s", names, v ? "something else" : "none");
+        return hn_fail(h->cx, HN_EFORMAT, "config.json: expected a whole number '%s', found %s", names,
+                       v ? "something else" : "none");
     *out = (uint32_t)json_integer_value(v);
     return HN_OK;
 }
@@ -49,7 +50,8 @@ hn_err hn_hf_read_shape(hn_hf *h)
     HN_TRY(hn_hf_u32(h, "num_key_value_heads", &h->heads, &h->kv_heads));
     HN_TRY(hn_hf_u32(h, "vocab_size", NULL, &h->vocab));
     if (h->heads == 0 || h->kv_heads == 0 || h->heads % h->kv_heads || h->vocab == 0)
-        return hn_fail(h->cx, HN_EFORMAT, "config.json: %u heads, %u key heads and %u tokens make no model", h->heads, h->kv_heads, h->vocab);
+        return hn_fail(h->cx, HN_EFORMAT, "config.json: %u heads, %u key heads and %u tokens make no model",
+                       h->heads, h->kv_heads, h->vocab);
     size = width / h->heads;
     HN_TRY(hn_hf_u32(h, "head_dim", &size, &h->head_size));
     if (h->head_size == 0 || h->head_size % 2 || h->head_size > 4096)
@@ -80,7 +82,8 @@ static double rope_real(const hn_hf *h, const char *name, double missing)
 }
 
 static double rope_base(const hn_hf *h) { return rope_real(h, "rope_theta", hn_hf_real(h, "rope_theta", 10000)); }
-static double rope_share(const hn_hf *h) { return rope_real(h, "partial_rotary_factor", hn_hf_real(h, "partial_rotary_factor", 1)); }
+static double rope_share(const hn_hf *h) { return rope_real(h, "partial_rotary_factor",
+                                                            hn_hf_real(h, "partial_rotary_factor", 1)); }
 
 static uint32_t turned(const hn_hf *h)
 {
@@ -91,7 +94,8 @@ static uint32_t turned(const hn_hf *h)
 /* Llama 3.1: slow dimensions turn slower by `factor`, fast ones as before, a ramp between. */
 static hn_err llama3_factors(hn_hf *h, hn_hf_factors *out)
 {
-    double factor = rope_real(h, "factor", 8), low = rope_real(h, "low_freq_factor", 1), high = rope_real(h, "high_freq_factor", 4);
+    double factor = rope_real(h, "factor", 8), low = rope_real(h, "low_freq_factor", 1),
+        high = rope_real(h, "high_freq_factor", 4);
     double original = rope_real(h, "original_max_position_embeddings", 8192);
     uint32_t n = turned(h) / 2;
     float *f = HN_NEW(h->arena, float, n);
@@ -116,7 +120,8 @@ static hn_err listed_factors(hn_hf *h, const char *key, const char *name, hn_hf_
     if (!f)
         return hn_nomem(h->cx, "rotation factors");
     if (json_array_size(list) != n)
-        return hn_fail(h->cx, HN_EFORMAT, "config.json: '%s' needs %u numbers, found %zu", key, n, json_array_size(list));
+        return hn_fail(h->cx, HN_EFORMAT, "config.json: '%s' needs %u numbers, found %zu", key, n,
+                       json_array_size(list));
     for (uint32_t i = 0; i < n; i++)
         f[i] = (float)json_number_value(json_array_get(list, i));
     *out = (hn_hf_factors){ name, f, n };
@@ -186,7 +191,8 @@ static hn_err put_rope(hn_hf *h, hn_gguf_writer *w)
 {
     const char *type = rope_type(h);
     double factor = rope_real(h, "factor", 1), context = hn_hf_real(h, "max_position_embeddings", 2048);
-    double original = rope_real(h, "original_max_position_embeddings", hn_hf_real(h, "original_max_position_embeddings", context));
+    double original = rope_real(h, "original_max_position_embeddings",
+                                hn_hf_real(h, "original_max_position_embeddings", context));
     put_f32(h, w, "rope.freq_base", rope_base(h));
     put_u32(h, w, "rope.dimension_count", turned(h));
     if (strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0)       /* llama3: a tensor says it */
@@ -223,7 +229,8 @@ static hn_err put_special(hn_hf *h, hn_gguf_writer *w)
         return HN_OK;
     double scalar = hn_hf_real(h, "query_pre_attn_scalar", h->head_size);
     if (scalar != (double)h->head_size && scalar != hn_hf_real(h, "hidden_size", 0) / h->heads)
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: query_pre_attn_scalar %g with heads of %u", scalar, h->head_size);
+        return hn_fail(h->cx, HN_EUNSUP, "unsupported: query_pre_attn_scalar %g with heads of %u", scalar,
+                       h->head_size);
     return carry_u32(h, w, "sliding_window", "attention.sliding_window");
 }
 

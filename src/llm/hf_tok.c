@@ -44,7 +44,8 @@ static hn_err make_room(hn_hf *h, vocab *v)
 static hn_err set(hn_hf *h, vocab *v, int64_t id, hn_text text, int32_t type)
 {
     if (id < 0 || (uint64_t)id >= v->count)
-        return hn_fail(h->cx, HN_EFORMAT, "token '%.*s' has number %lld, the model has %zu tokens", text.len < 60 ? (int)text.len : 60, text.ptr,
+        return hn_fail(h->cx, HN_EFORMAT, "token '%.*s' has number %lld, the model has %zu tokens",
+                       text.len < 60 ? (int)text.len : 60, text.ptr,
                        (long long)id, v->count);
     const char *kept = hn_arena_text(h->arena, text.ptr, text.len);
     if (!kept)
@@ -94,7 +95,8 @@ static hn_err read_vocab(hn_hf *h, vocab *v, const json_t *map)
         return hn_fail(h->cx, HN_EUNSUP, "unsupported: tokenizer.json without a 'vocab' of names to numbers");
     json_object_foreach((json_t *)(uintptr_t)map, key, id) {
         hn_text t = { key, strlen(key) };
-        HN_TRY(set(h, v, json_is_integer(id) ? json_integer_value(id) : -1, t, is_byte(t) ? HN_TOK_BYTE : HN_TOK_NORMAL));
+        HN_TRY(set(h, v, json_is_integer(id) ? json_integer_value(id) : -1, t,
+                   is_byte(t) ? HN_TOK_BYTE : HN_TOK_NORMAL));
     }
     return HN_OK;
 }
@@ -102,11 +104,13 @@ static hn_err read_vocab(hn_hf *h, vocab *v, const json_t *map)
 static hn_err read_added(hn_hf *h, vocab *v, const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *t = json_array_get(list, i), *id = json_object_get(t, "id"), *text = json_object_get(t, "content");
+        const json_t *t = json_array_get(list, i), *id = json_object_get(t, "id"),
+            *text = json_object_get(t, "content");
         if (!json_is_string(text) || !json_is_integer(id))
             return hn_fail(h->cx, HN_EFORMAT, "tokenizer.json: added token %zu has no content or id", i);
         bool unknown = is(text_of(text), "<unk>"), special = json_is_true(json_object_get(t, "special"));
-        HN_TRY(set(h, v, json_integer_value(id), text_of(text), unknown ? HN_TOK_UNKNOWN : special ? HN_TOK_CONTROL : HN_TOK_USER));
+        HN_TRY(set(h, v, json_integer_value(id), text_of(text), unknown ? HN_TOK_UNKNOWN : special ? HN_TOK_CONTROL
+                   : HN_TOK_USER));
     }
     return HN_OK;
 }
@@ -120,7 +124,8 @@ static hn_err read_merges(hn_hf *h, vocab *v, const json_t *list)
         const json_t *m = json_array_get(list, i), *left = json_array_get(m, 0), *right = json_array_get(m, 1);
         const char *text = json_is_string(m) ? hn_arena_text(h->arena, json_string_value(m), json_string_length(m))
                          : json_is_string(left) && json_is_string(right)
-                               ? hn_arena_printf(h->arena, "%s %s", json_string_value(left), json_string_value(right)) : NULL;
+                               ? hn_arena_printf(h->arena, "%s %s", json_string_value(left), json_string_value(right))
+                                   : NULL;
         if (!text)
             return hn_fail(h->cx, HN_EFORMAT, "tokenizer.json: merge %zu is no pair", i);
         v->merge[i] = (hn_text){ text, strlen(text) };
@@ -144,7 +149,7 @@ static hn_err score_by_merges(hn_hf *h, vocab *v)
     if (!made)
         return hn_nomem(h->cx, "merges");
     for (size_t i = 0; i < v->merge_count; i++) {
-        const char *space = memchr(v->merge[i].ptr + 1, ' ', v->merge[i].len - 1);
+        const char *space = v->merge[i].len > 1 ? memchr(v->merge[i].ptr + 1, ' ', v->merge[i].len - 1) : NULL;
         size_t left = space ? (size_t)(space - v->merge[i].ptr) : v->merge[i].len;
         char *text = hn_arena_text(h->arena, v->merge[i].ptr, v->merge[i].len);
         if (!text)
@@ -154,7 +159,8 @@ static hn_err score_by_merges(hn_hf *h, vocab *v)
     }
     qsort(made, v->merge_count, sizeof *made, by_text);
     for (size_t i = 0; i < v->count; i++) {
-        const joined key = { .text = v->text[i] }, *m = v->merge_count ? bsearch(&key, made, v->merge_count, sizeof key, by_text) : NULL;
+        const joined key = { .text = v->text[i] }, *m = v->merge_count &&
+            v->text[i].ptr ? bsearch(&key, made, v->merge_count, sizeof key, by_text) : NULL;
         v->score[i] = m ? m->rank : -1e6f;
         for (; m && m > made && by_text(m - 1, &key) == 0; m--)
             v->score[i] = fmaxf(v->score[i], (m - 1)->rank);
@@ -199,7 +205,9 @@ static hn_err find_pre(hn_hf *h, vocab *v, const json_t *root)
     size_t n = expressions(json_object_get(root, "pre_tokenizer"), list);
     v->pre = h->o->pre ? h->o->pre : hn_pre_name_of(list, n);
     if (!v->pre)
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: the pre-tokenizer of tokenizer.json ('%.200s'); name a known one with --pre", list[0]);
+        return hn_fail(h->cx, HN_EUNSUP,
+                       "unsupported: the pre-tokenizer of tokenizer.json ('%.200s'); name a known one with --pre",
+                           list[0]);
     if (!hn_pre_find(v->pre, &flags))
         return hn_fail(h->cx, HN_EARG, "--pre: no pre-tokenizer is called '%s'", v->pre);
     return HN_OK;
@@ -217,7 +225,8 @@ static bool space_before(const json_t *root)
         const char *t = json_string_value(json_object_get(json_array_get(list, i), "type"));
         prepends |= t && strcmp(t, "Prepend") == 0;
     }
-    return prepends || (scheme && strcmp(scheme, "never") != 0) || json_is_true(json_object_get(pre, "add_prefix_space"));
+    return prepends || (scheme && strcmp(scheme, "never") != 0) || json_is_true(json_object_get(pre,
+                                                                                                "add_prefix_space"));
 }
 
 /* Files mark what goes on a word with ##; GGUF marks what begins one. */
@@ -240,11 +249,13 @@ static hn_err read_json(hn_hf *h, vocab *v, const json_t *root)
 {
     const json_t *model = json_object_get(root, "model");
     const char *type = json_string_value(json_object_get(model, "type"));
-    bool fallback = json_is_true(json_object_get(model, "byte_fallback")), pieces = type && strcmp(type, "WordPiece") == 0;
+    bool fallback = json_is_true(json_object_get(model, "byte_fallback")), pieces = type &&
+        strcmp(type, "WordPiece") == 0;
     if (!type && json_object_get(model, "merges"))
         type = "BPE";                                    /* older files do not say */
     if (!type || (strcmp(type, "BPE") != 0 && !pieces))
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tokenizer.json of type '%.40s'; known: BPE, WordPiece", type ? type : "");
+        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tokenizer.json of type '%.40s'; known: BPE, WordPiece",
+                       type ? type : "");
     HN_TRY(read_vocab(h, v, json_object_get(model, "vocab")));
     HN_TRY(read_added(h, v, json_object_get(root, "added_tokens")));
     if (pieces) {
@@ -302,7 +313,8 @@ static hn_err read_pieces(hn_hf *h, vocab *v, const void *data, size_t len)
     if (msg.damaged || id == 0)
         return hn_fail(h->cx, HN_EFORMAT, "tokenizer.model: damaged, or not SentencePiece's");
     if (kind != BPE)
-        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tokenizer.model of kind %llu; SentencePiece's BPE is 2", (unsigned long long)kind);
+        return hn_fail(h->cx, HN_EUNSUP, "unsupported: tokenizer.model of kind %llu; SentencePiece's BPE is 2",
+                       (unsigned long long)kind);
     return HN_OK;
 }
 
@@ -319,7 +331,8 @@ static int32_t special(const hn_hf *h, const vocab *v, const json_t *tok, const 
     snprintf(key, sizeof key, "%s_id", name);
     const json_t *n = json_object_get(h->config, key);
     n = json_is_array(n) ? json_array_get(n, 0) : n;
-    return json_is_integer(n) && json_integer_value(n) >= 0 && (uint64_t)json_integer_value(n) < v->count ? (int32_t)json_integer_value(n) : -1;
+    return json_is_integer(n) && json_integer_value(n) >= 0 && (uint64_t)json_integer_value(n) < v->count
+        ? (int32_t)json_integer_value(n) : -1;
 }
 
 static void put_id(hn_gguf_writer *w, const char *key, int32_t id)
@@ -377,7 +390,8 @@ static hn_err put(hn_hf *h, hn_gguf_writer *w, vocab *v, const json_t *tok)
     put_id(w, "tokenizer.ggml.padding_token_id", special(h, v, tok, "pad_token"));
     if (strcmp(v->kind, "bert") == 0) {
         put_id(w, "tokenizer.ggml.cls_token_id", special(h, v, tok, "cls_token"));
-        put_id(w, "tokenizer.ggml.seperator_token_id", special(h, v, tok, "sep_token"));     /* the format spells it so */
+        put_id(w, "tokenizer.ggml.seperator_token_id", special(h, v, tok,
+                                                               "sep_token"));     /* the format spells it so */
         put_id(w, "tokenizer.ggml.mask_token_id", special(h, v, tok, "mask_token"));
         hn_gguf_put_bool(w, "tokenizer.ggml.normalizer.lowercase", v->lower);
     }

@@ -17,7 +17,8 @@
 
 typedef struct shape { uint32_t width, ffn, layers, heads, kv_heads, vocab, context; bool tied; } shape;
 
-static int32_t get32(const uint8_t *p) { return (int32_t)(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24); }
+static int32_t get32(const uint8_t *p) { return (int32_t)(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16
+                                                          | (uint32_t)p[3] << 24); }
 
 static bool read_shape(const uint8_t *p, size_t len, shape *s)
 {
@@ -31,14 +32,16 @@ static bool read_shape(const uint8_t *p, size_t len, shape *s)
     for (int i = 0; i < 7; i++)
         if (i != 5 && (v[i] <= 0 || v[i] > 1 << 20))
             return false;
-    return s->vocab <= 1 << 24 && s->layers <= 4096 && s->width % s->heads == 0 && s->heads % s->kv_heads == 0 && s->width / s->heads % 2 == 0;
+    return s->vocab <= 1 << 24 && s->layers <= 4096 && s->width % s->heads == 0 && s->heads % s->kv_heads == 0 &&
+        s->width / s->heads % 2 == 0;
 }
 
 /* The tensors in the file's order.  per_layer: one after the other for all layers. */
 static const struct part { const char *name; bool per_layer; } parts[] = {
     { "token_embd.weight", false }, { "attn_norm.weight", true }, { "attn_q.weight", true }, { "attn_k.weight", true },
     { "attn_v.weight", true }, { "attn_output.weight", true }, { "ffn_norm.weight", true }, { "ffn_gate.weight", true },
-    { "ffn_down.weight", true }, { "ffn_up.weight", true }, { "output_norm.weight", false }, { NULL, false }, { "output.weight", false },
+    { "ffn_down.weight", true }, { "ffn_up.weight", true }, { "output_norm.weight", false }, { NULL, false },
+        { "output.weight", false },
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 
@@ -72,7 +75,8 @@ bool hn_llama2c_probe(const void *data, size_t len)
 /* ---- Tokenizer ------------------------------------------------------------------------------------------ */
 
 /* Pieces have plain spaces there, U+2581 here; the first 259 are special and bytes. */
-static hn_err read_piece(hn_ctx *cx, hn_arena *a, const uint8_t *p, size_t len, uint32_t id, hn_text *text, int32_t *type)
+static hn_err read_piece(hn_ctx *cx, hn_arena *a, const uint8_t *p, size_t len, uint32_t id, hn_text *text,
+                         int32_t *type)
 {
     char *out = hn_arena_get(a, 3 * len + 1, 1);
     size_t n = 0;
@@ -91,7 +95,8 @@ static hn_err read_piece(hn_ctx *cx, hn_arena *a, const uint8_t *p, size_t len, 
     return HN_OK;
 }
 
-static hn_err read_pieces(hn_ctx *cx, hn_arena *a, const hn_file *f, uint32_t count, hn_text *text, float *score, int32_t *type)
+static hn_err read_pieces(hn_ctx *cx, hn_arena *a, const hn_file *f, uint32_t count, hn_text *text, float *score,
+                          int32_t *type)
 {
     size_t at = 4;                                       /* the longest piece's length comes first */
     for (uint32_t i = 0; i < count; i++) {
@@ -148,7 +153,8 @@ static void put_keys(hn_gguf_writer *w, const shape *s)
 }
 
 /* Calls each(arg, name, rows, cols, floats) for every tensor, in the order of the file. */
-static hn_err walk(const shape *s, const uint8_t *data, hn_err (*each)(void *, const char *, size_t, size_t, const uint8_t *), void *arg)
+static hn_err walk(const shape *s, const uint8_t *data, hn_err (*each)(void *, const char *, size_t, size_t,
+                                                                       const uint8_t *), void *arg)
 {
     const uint8_t *at = data + 28;
     for (int i = 0; i < PARTS - (s->tied ? 1 : 0); i++) {
@@ -193,12 +199,16 @@ static hn_err write_tensor(void *arg, const char *name, size_t rows, size_t cols
     return HN_OK;
 }
 
-static hn_err convert(hn_ctx *cx, const hn_file *f, const char *path, hn_gguf_writer *w, const hn_convert_opts *o, hn_arena *a, hn_convert_report *r)
+static hn_err convert(hn_ctx *cx, const hn_file *f, const char *path, hn_gguf_writer *w, const hn_convert_opts *o,
+                      hn_arena *a, hn_convert_report *r)
 {
     shape s;
     if (!read_shape(f->data, f->len, &s) || file_size(&s) != f->len)
-        return hn_fail(cx, HN_EFORMAT, "%s: not a llama2.c checkpoint of version 0: its seven numbers do not give %zu bytes", path, f->len);
-    writing g = { cx, w, o->type ? o->type : HN_QT_F32, HN_NEW(a, char, 4 * (size_t)(s.width > s.ffn ? s.width : s.ffn)), r };
+        return hn_fail(cx, HN_EFORMAT,
+                       "%s: not a llama2.c checkpoint of version 0: its seven numbers do not give %zu bytes", path,
+                           f->len);
+    writing g = { cx, w, o->type ? o->type : HN_QT_F32, HN_NEW(a, char,
+                                                               4 * (size_t)(s.width > s.ffn ? s.width : s.ffn)), r };
     if (!g.row)
         return hn_nomem(cx, "rows to convert");
     put_keys(w, &s);
@@ -212,7 +222,8 @@ static hn_err convert(hn_ctx *cx, const hn_file *f, const char *path, hn_gguf_wr
     return HN_OK;
 }
 
-hn_err hn_convert_llama2c(hn_ctx *cx, const char *path, const char *out, const hn_convert_opts *o, hn_convert_report *report)
+hn_err hn_convert_llama2c(hn_ctx *cx, const char *path, const char *out, const hn_convert_opts *o,
+                          hn_convert_report *report)
 {
     hn_file f;
     hn_arena *a = NULL;

@@ -8,7 +8,7 @@
 /* Tokens read in one pass.  More would unpack weights less often; activations grow with it. */
 #define HN_CHUNK 128
 
-/* A plan for one number of rows in and of logits out.  Weights stay in the file's pages, so a plan is
+/* A plan for one number of rows in and of logits out.  Packed weights are the model's, so a plan is
  * cheap: steps, and activations for its rows. */
 typedef struct hn_pass {
     size_t rows, wanted;

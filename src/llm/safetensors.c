@@ -49,30 +49,36 @@ static hn_err read_shape(hn_ctx *cx, const char *name, const json_t *list, hn_sh
     return HN_OK;
 }
 
-static hn_err read_tensor(hn_ctx *cx, const char *name, const json_t *entry, const uint8_t *data, size_t len, hn_st_tensor *t)
+static hn_err read_tensor(hn_ctx *cx, const char *name, const json_t *entry, const uint8_t *data, size_t len,
+                          hn_st_tensor *t)
 {
     const char *type = json_string_value(json_object_get(entry, "dtype"));
-    const json_t *at = json_object_get(entry, "data_offsets"), *from = json_array_get(at, 0), *to = json_array_get(at, 1);
+    const json_t *at = json_object_get(entry, "data_offsets"), *from = json_array_get(at, 0),
+        *to = json_array_get(at, 1);
     size_t k = 0;
     while (k < TYPES && !(type && strcmp(types[k].name, type) == 0))
         k++;
     if (k == TYPES)
-        return hn_fail(cx, type ? HN_EUNSUP : HN_EFORMAT, type ? "unsupported: tensor '%.200s' of type %.40s" : "tensor '%.200s' has no type%s",
+        return hn_fail(cx, type ? HN_EUNSUP : HN_EFORMAT, type ? "unsupported: tensor '%.200s' of type %.40s"
+                       : "tensor '%.200s' has no type%s",
                        name, type ? type : "");
     t->dtype = types[k].type;
     HN_TRY(read_shape(cx, name, json_object_get(entry, "shape"), &t->shape));
     if (!json_is_integer(from) || !json_is_integer(to) || json_array_size(at) != 2 || json_integer_value(from) < 0 ||
         json_integer_value(to) < json_integer_value(from) || (uint64_t)json_integer_value(to) > len)
-        return hn_fail(cx, HN_EFORMAT, "tensor '%.200s': its data_offsets do not lie in the %zu bytes of data", name, len);
+        return hn_fail(cx, HN_EFORMAT, "tensor '%.200s': its data_offsets do not lie in the %zu bytes of data", name,
+                       len);
     t->data = data + json_integer_value(from);
     t->size = (size_t)(json_integer_value(to) - json_integer_value(from));
     size_t need = hn_dtype_bytes(t->dtype, hn_shape_count(&t->shape));
     if (need != t->size)
-        return hn_fail(cx, HN_EFORMAT, "tensor '%.200s': type and shape need %zu bytes, it has %zu", name, need, t->size);
+        return hn_fail(cx, HN_EFORMAT, "tensor '%.200s': type and shape need %zu bytes, it has %zu", name, need,
+                       t->size);
     return HN_OK;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const hn_st_tensor *)a)->name, ((const hn_st_tensor *)b)->name); }
+static int by_name(const void *a, const void *b) { return strcmp(((const hn_st_tensor *)a)->name,
+                                                                 ((const hn_st_tensor *)b)->name); }
 
 static int by_data(const void *a, const void *b)
 {
@@ -122,7 +128,8 @@ static hn_err read_entries(hn_ctx *cx, const json_t *root, const uint8_t *data, 
         qsort(s->tensor, s->count, sizeof *s->tensor, by_data);
     for (size_t i = 1; i < s->count; i++)
         if (s->tensor[i - 1].data + s->tensor[i - 1].size > s->tensor[i].data)
-            return hn_fail(cx, HN_EFORMAT, "tensors '%.150s' and '%.150s' overlap", s->tensor[i - 1].name, s->tensor[i].name);
+            return hn_fail(cx, HN_EFORMAT, "tensors '%.150s' and '%.150s' overlap", s->tensor[i - 1].name,
+                           s->tensor[i].name);
     if (s->count)
         qsort(s->tensor, s->count, sizeof *s->tensor, by_name);
     return HN_OK;
@@ -201,7 +208,8 @@ hn_err hn_st_decode(hn_ctx *cx, const hn_st_tensor *t, size_t from, size_t count
         case HN_BF16: out[i] = hn_bf16_to_f32((uint16_t)u); break;
         case HN_F64:  out[i] = (float)twice.f; break;
         default:
-            return hn_fail(cx, HN_EUNSUP, "unsupported: tensor '%.200s' of type %s as weights", t->name, hn_dtype_name(t->dtype));
+            return hn_fail(cx, HN_EUNSUP, "unsupported: tensor '%.200s' of type %s as weights", t->name,
+                           hn_dtype_name(t->dtype));
         }
     }
     return HN_OK;
@@ -222,7 +230,8 @@ static json_t *entry_of(const hn_st_tensor *t, uint64_t from)
     json_t *shape = json_array();
     for (int d = 0; d < t->shape.rank; d++)
         json_array_append_new(shape, json_integer(t->shape.dim[d]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(t->dtype), "shape", shape, "data_offsets", (json_int_t)from,
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(t->dtype), "shape", shape, "data_offsets",
+                     (json_int_t)from,
                      (json_int_t)(from + t->size));
 }
 

@@ -16,6 +16,9 @@ struct hn_talk {
     hn_detok detok;
     hn_talk_opts o;
     float *logits;                       /* of the last token read; NULL before */
+    int32_t guess[HN_GUESS_MAX];         /* read behind the last token, and not yet known to be right */
+    size_t guess_count, right;           /* how many; how many of them turned out right */
+    size_t guess_next;                   /* how many to guess next: more where guesses are right */
     hn_buf text;                         /* what the detokeniser gives, then what may be shown */
     hn_buf shown;
 };
@@ -30,6 +33,8 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     if (!e && o->grammar)
         e = hn_match_new(cx, o->grammar, o->vocab, &match);
     size_t held = hn_stream_count(t->stream);
+    if (!e && o->draft.guess && t->m->shape.state)
+        e = hn_fail(cx, HN_EUNSUP, "unsupported: guessing ahead with a model that remembers as a state");
     if (!e)
         e = hn_stream_adapt(cx, t->stream, o->lora, o->lora_count);
     if (e) {
@@ -45,6 +50,8 @@ hn_err hn_talk_set(hn_ctx *cx, hn_talk *t, const hn_talk_opts *o)
     t->sampler = sampler;
     t->stop = stop;
     t->o = *o;
+    t->o.guess_max = hn_min(o->guess_max ? o->guess_max : 4, HN_GUESS_MAX);
+    t->guess_next = t->o.guess_max;
     t->o.stop = NULL;                    /* copied: the caller's lists may go */
     t->o.sample.bias = NULL;
     t->o.sample.dry_break = NULL;
@@ -90,18 +97,66 @@ void hn_talk_free(hn_talk *t)
 
 hn_stream *hn_talk_stream(hn_talk *t) { return t->stream; }
 
+/* Tokens that are part of the text: without guesses not known to be right. */
+static size_t sure(const hn_talk *t) { return hn_stream_count(t->stream) - (t->guess_count - t->right); }
+
+static void drop_guesses(hn_talk *t)
+{
+    hn_stream_trim(t->stream, sure(t));
+    t->guess_count = t->right = 0;
+}
+
 static hn_err read(hn_ctx *cx, hn_talk *t, const int32_t *ids, size_t count)
 {
+    t->guess_count = t->right = 0;
     hn_err e = hn_stream_read(cx, t->stream, ids, count, false, &t->logits);
     if (e)
         t->logits = NULL;                /* what it pointed to may be gone */
     return e;
 }
 
+/* The token that was picked, and guesses behind it, all in one pass. */
+static hn_err read_guessing(hn_ctx *cx, hn_talk *t, int32_t id, size_t room, hn_talk_stats *s)
+{
+    int32_t ids[HN_GUESS_MAX + 1] = { id };
+    size_t n = 0, most = hn_min(t->guess_next, room);
+    if (most > 0)
+        HN_TRY(t->o.draft.guess(cx, t->o.draft.user, hn_stream_ids(t->stream), id, most, ids + 1, &n));
+    if (n == 0)
+        return read(cx, t, &id, 1);
+    hn_err e = hn_stream_read(cx, t->stream, ids, n + 1, true, &t->logits);
+    if (e) {
+        t->logits = NULL;
+        return e;
+    }
+    memcpy(t->guess, ids + 1, n * sizeof *ids);
+    t->guess_count = n;
+    t->right = 0;
+    s->guessed += n;
+    return HN_OK;
+}
+
+/* On to the logits behind a token: already there where it was guessed, or by reading it.  room: tokens that may
+ * be read behind it. */
+static hn_err advance(hn_ctx *cx, hn_talk *t, int32_t id, size_t room, hn_talk_stats *s)
+{
+    if (t->right < t->guess_count && t->guess[t->right] == id) {
+        t->right++;
+        s->guessed_right++;
+        t->logits += t->m->shape.vocab;
+        return HN_OK;
+    }
+    if (t->guess_count)
+        t->guess_next = t->right == t->guess_count ? hn_min(t->guess_next + 1, t->o.guess_max) : hn_max(t->right, 1);
+    drop_guesses(t);
+    return t->o.draft.guess ? read_guessing(cx, t, id, room, s) : read(cx, t, &id, 1);
+}
+
 /* Makes room by forgetting: the first token stays (models lean on it), then the older half of the rest
  * goes.  Positions change, so what is kept is read again. */
 static hn_err shift(hn_ctx *cx, hn_talk *t)
 {
+    drop_guesses(t);
     hn_ids held = hn_stream_ids(t->stream);
     size_t rest = held.count - 1, kept = rest / 2;
     int32_t *again = hn_alloc(cx, (kept + 1) * sizeof *again);
@@ -187,15 +242,20 @@ static hn_err take_tokens(hn_ctx *cx, hn_talk *t, hn_said *said, void *user, uin
             s->end = HN_END_LENGTH;
         if (s->end != HN_END_NONE)
             break;
-        if (hn_stream_room(t->stream) == 0) {
-            if (t->o.on_full == HN_FULL_STOP || hn_stream_count(t->stream) < 4) {
+        size_t room = t->m->o.context - sure(t);
+        if (room == 0) {
+            if (t->o.on_full == HN_FULL_STOP || sure(t) < 4) {
                 s->end = HN_END_FULL;
                 break;
             }
             HN_TRY(shift(cx, t));
+            room = hn_stream_room(t->stream);
         }
-        HN_TRY(read(cx, t, &token.id, 1));
+        if (t->o.tokens_max)                     /* what lies behind the last token is not asked for */
+            room = hn_min(room, t->o.tokens_max - s->answer_tokens);
+        HN_TRY(advance(cx, t, token.id, room - 1, s));
     }
+    drop_guesses(t);
     clear(&t->text);
     hn_detok_end(&t->detok, &t->text);
     if (s->end != HN_END_STOP) {                 /* what was held back in case it became a stop string */
@@ -272,6 +332,7 @@ hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out)
 
 static void begin_text(hn_talk *t)
 {
+    t->guess_count = t->right = 0;
     t->detok = (hn_detok){ .tok = t->m->tok, .special = t->o.special, .begun = true };
     t->logits = NULL;
 }

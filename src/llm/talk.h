@@ -6,6 +6,7 @@
 #ifndef HN_LLM_TALK_H
 #define HN_LLM_TALK_H
 
+#include "llm/draft.h"
 #include "llm/grammar.h"
 #include "llm/lm.h"
 #include "llm/sample.h"
@@ -23,6 +24,8 @@ typedef struct hn_talk_opts {
     const hn_grammar *grammar;       /* the answer's; NULL: none.  Borrowed, with its vocabulary, until other options come */
     const hn_vocab *vocab;
     const hn_lora_use *lora; size_t lora_count;      /* adapters; other ones make the stream forget */
+    hn_draft draft;                  /* who guesses ahead; changes how fast an answer comes, and nothing else */
+    size_t guess_max;                /* tokens guessed at most; 0 reads as 4, more than HN_GUESS_MAX as that */
 } hn_talk_opts;
 
 typedef enum hn_end { HN_END_NONE, HN_END_TOKEN, HN_END_STOP, HN_END_LENGTH, HN_END_FULL, HN_END_CALLER } hn_end;
@@ -40,6 +43,7 @@ typedef bool hn_said(void *user, const char *text, size_t len, const hn_sampled 
 
 typedef struct hn_talk_stats {
     size_t prompt_tokens, reused_tokens, answer_tokens;
+    size_t guessed, guessed_right;                 /* tokens */
     double prompt_ms, answer_ms, first_ms;         /* first_ms: from the call to the first token */
     hn_end end;
 } hn_talk_stats;

@@ -42,7 +42,7 @@ static hn_err read_bytes(hn_ctx *cx, hn_vocab *v, const hn_tok *tok)
         }
     }
     v->at[v->tokens] = (uint32_t)all.len;
-    v->bytes = all.data;
+    v->bytes = all.data;                 /* NULL when no token says anything */
     return HN_OK;
 }
 

@@ -101,7 +101,8 @@ size_t hn_model_precisions(const hn_catalog *c, const hn_model *m, hn_precision 
     json_t *v;
     size_t n = 0;
     if (!m->entry) {
-        out[0] = (hn_precision){ m->precision, m->weights, m->params > 0 ? m->weights * 8 / m->params : 0,
+        out[0] = (hn_precision){ m->precision, m->weights + m->held,
+                                 m->params > 0 ? (m->weights + m->held) * 8 / m->params : 0,
                                  loss_of(c, m->precision), quality_of(c, m->precision) };
         return 1;
     }

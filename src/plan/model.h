@@ -18,10 +18,10 @@ typedef struct hn_model {
 
     /* Of a file alone: exact, in bytes. */
     const char *precision;           /* "Q4_K_M"-like name of what it mostly holds */
-    double weights, token_bytes;     /* resident; read per token */
-    double held; /* a graph's weights as this program holds them: pages of the file, packed copies */
+    double weights, token_bytes;     /* pages of the file; read per token */
+    double held;                     /* packed copies of weights, folded constants */
     double arena;                    /* activations and scratch */
-    double own;                      /* what this program holds besides */
+    double own;                      /* what this program writes besides */
     size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */
 } hn_model;
 
@@ -41,7 +41,7 @@ void hn_model_of(const hn_catalog *c, const json_t *entry, hn_model *out);
 size_t hn_model_precisions(const hn_catalog *c, const hn_model *m, hn_precision out[HN_PRECISIONS_MAX]);
 
 /* Exact figures from a model file: GGUF, ONNX or TFLite.  The plans that a session would run on are made,
- * none is run.  base: private bytes of the bare program, measured at its start. */
+ * none is run.  base: bytes the bare program had written (private, dirty) at its start. */
 hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *out);
 
 #endif

@@ -16,14 +16,13 @@
 #include "plan/model.h"
 #include "runtime/plan.h"
 
-/* Pages of code, stacks of threads: what a run touches that no plan knows, much the same for every model. */
-#define RUN_BYTES 250000
-#define LM_RUN_BYTES 650000      /* of a language model: more kernels, the tokenizer's tables */
+/* Stacks of threads, what the C library keeps: written by every run, much the same for every model. */
+#define RUN_BYTES 100000
 
-/* Private bytes since `before`; pages given back meanwhile do not make it negative. */
-static size_t grown(size_t before)
+/* Bytes written since `before`; pages given back meanwhile do not make it negative. */
+static size_t written_since(size_t before)
 {
-    size_t now = hn_private_bytes();
+    size_t now = hn_private_dirty_bytes();
     return now > before ? now - before : 0;
 }
 
@@ -55,13 +54,15 @@ static void sum_tensors(const hn_gguf *g, hn_model *m)
     }
 }
 
-static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *out)
+/* Adds a plan's block to *arena; its packed weights, which all plans of a model share, become *packed. */
+static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *arena, double *packed)
 {
     const hn_shape shape[3] = { { 1, { rows } }, { 1, { rows } }, { 1, { 1 } } };
     hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
     hn_plan *p;
     HN_TRY(hn_plan_new(cx, lm->graph, &o, &p));
-    *out += (double)p->stats.arena_bytes;
+    *arena += (double)p->stats.arena_bytes;
+    *packed = fmax(*packed, (double)p->stats.packed_bytes);
     hn_plan_free(cx, p);
     return HN_OK;
 }
@@ -73,8 +74,7 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
     const hn_lm_shape *s = &lm.shape;
-    size_t now = hn_private_dirty_bytes();       /* pages of the file are its weights, counted below */
-    m->own = (double)(base + (now > before ? now - before : 0) + LM_RUN_BYTES);
+    m->own = (double)(base + written_since(before) + RUN_BYTES);
     m->lm = true;
     m->family = "llm";
     m->task = "text generation";
@@ -86,7 +86,8 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
     hn_err e = HN_OK;
     for (size_t i = 0; !e && i < 3; i++)
-        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena);
+        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena, &m->held);
+    m->weights -= fmin(m->weights, m->held);     /* pages that were packed are given back to the file */
     hn_lm_close(&lm);
     return e;
 }
@@ -115,7 +116,7 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
 
 static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
 {
-    size_t before = hn_private_bytes();
+    size_t before = hn_private_dirty_bytes();
     hn_source src = { 0 };
     hn_shape *shape = NULL;
     hn_plan *p = NULL;
@@ -136,7 +137,6 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t 
             if (hn_is_const(src.graph->value[i])) {
                 const hn_tensor *t = &src.graph->value[i]->t;
                 m->params += (double)hn_count(t);
-                m->weights += (double)hn_bytes(t);
                 floats |= t->dtype == HN_F32 && hn_count(t) > 64;
             }
         m->family = "graph";
@@ -144,7 +144,7 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t 
         m->precision = floats ? "FP32" : "INT8";
         m->ops = p->stats.macs * 2;
         m->arena = (double)(p->stats.arena_bytes + inputs);
-        m->held = (double)(grown(before) + RUN_BYTES);
+        m->held = (double)(written_since(before) + RUN_BYTES);
         for (size_t i = 0; i < p->step_count; i++)
             m->plain_steps += strcmp(p->step[i].impl->name, "eval") == 0;
         m->own = (double)base;
@@ -160,6 +160,8 @@ hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base
     hn_file f;
     HN_TRY(hn_file_open(cx, path, &f));
     bool lm = hn_gguf_probe(f.data, f.len);
+    if (!lm)
+        m.weights = (double)f.len;               /* of a graph's file nearly every page is weights */
     hn_file_close(&f);
     HN_TRY(lm ? read_lm(cx, path, threads, base, &m) : read_graph(cx, path, threads, base, a, &m));
     *out = m;

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Pages of this program and its libraries that a run touches.  They are clean: the system counts them as private or
+ * shared as other processes come and go, so a constant is truer than a look at this process. */
+#define PROGRAM_BYTES 1.5e6
 #define MCU_RUNTIME 50e3               /* an interpreter for microcontrollers; weights stay in flash */
 #define RUNTIME_GB 0.2               /* 30 to 200 MB, measured on common runtimes: the upper end */
 #define PREFILL_BATCH 512            /* tokens read at once, as runtimes do unless told */
@@ -61,9 +64,8 @@ static void set_fit(hn_offer *o, const hn_load *l, const hn_needs *n)
         double kv = m->lm ? hn_cache_bytes(&m->dims, &(hn_lm_load){ l->context, l->parallel, PREFILL_BATCH,
                                                                     l->kv_element })
                           : 0;
-        o->need = (hn_need){
-            .weights = m->lm ? m->weights : m->held, .cache = kv, .activations = m->arena, .runtime = m->own
-        };
+        o->need = (hn_need){ .weights = m->weights + m->held, .cache = kv, .activations = m->arena,
+                             .runtime = m->own + PROGRAM_BYTES };
         hn_need_sum(&o->need);
     } else if (m->lm) {
         hn_lm_load load = { l->context, l->parallel, PREFILL_BATCH, l->kv_element };

@@ -12,6 +12,7 @@
 #include "plan/tree.h"
 
 #define CHOICES_MAX 8
+#define READING_SPEED 5      /* tokens a second: 200 to 250 words a minute */
 
 static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
 static json_t *number_or_null(double x) { return isfinite(x) && x > 0 ? json_real(x) : json_null(); }
@@ -33,11 +34,11 @@ json_t *hn_offer_json(const hn_offer *o)
                         json_pack("{s:f, s:f, s:f, s:f, s:f}", "weights", n->weights * 1e-9, "cache",
                                   n->cache * 1e-9, "activations", n->activations * 1e-9, "logits",
                                   n->logits * 1e-9, "runtime", n->runtime * 1e-9));
-    /* What `hone bench` will call private: of a language model the process, of a graph what it added. */
-    if (!o->model->entry)
-        json_object_set_new(j, "bench_private_bytes",
-                            json_integer((json_int_t)(n->weights + n->activations +
-                                                      (o->model->lm ? n->cache + n->runtime : 0))));
+    /* What `hone bench` will call written: of a language model the whole process, of a graph what it added. */
+    if (!o->model->entry) {
+        double written = o->model->held + (o->model->lm ? o->model->own + n->cache : 0);
+        json_object_set_new(j, "bench_written_bytes", json_integer((json_int_t)(written + n->activations)));
+    }
     if (o->model->lm) {
         json_object_set_new(j, "tokens_per_second", hn_band_json(&o->rate));
         json_object_set_new(j, "bound_tokens_per_second", number_or_null(o->bound));
@@ -305,12 +306,12 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     hn_precision p[HN_PRECISIONS_MAX];
     size_t n = hn_model_precisions(d->w->c, &f->model[0], p), kept = 0;
     hn_offer *o = HN_NEW(d->a, hn_offer, n + 1);
-    json_t *rows = json_array();
     char text[64];
     const hn_offer *asked = NULL;
     if (!o)
         return hn_nomem(d->cx, "a plan");
     HN_TRY(check_context(d, &f->model[0]));
+    json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
         if (d->n->precision && d->ask->file == NULL && strcasecmp(d->n->precision, p[i].name) != 0)
             continue;
@@ -406,13 +407,17 @@ static void drop_by_chain(hn_draft *d, hn_choice *c)
 static hn_err many(hn_draft *d, const hn_field *f)
 {
     hn_choice *c = HN_NEW(d->a, hn_choice, 1);
-    json_t *rows = json_array(), *rejects = json_array();
-    if (!c || !rows)
+    if (!c)
         return hn_nomem(d->cx, "a plan");
     if (f->model_count == 1)
         HN_TRY(check_context(d, &f->model[0]));
+    if ((is(d->n->task, "chat") || is(d->n->task, "assistant")) && !hn_given_number(d->n->rate)) {
+        d->n->rate = READING_SPEED;
+        hn_assume(d, "an answer comes no slower than people read:", READING_SPEED, "tokens/s", "--tokens-per-second");
+    }
     HN_TRY(hn_choice_make(d->cx, d->w, f, d->n, d->a, c));
     drop_by_chain(d, c);
+    json_t *rows = json_array(), *rejects = json_array();
     for (size_t i = 0; i < c->offer_count && i < CHOICES_MAX; i++) {
         json_t *row = hn_offer_json(&c->offer[i]);
         why_this(d, &c->offer[i], row);

@@ -9,7 +9,7 @@ typedef struct hn_draft {
     hn_ctx *cx;
     const hn_world *w;
     const hn_ask *ask;
-    const hn_needs *n;
+    hn_needs *n;                     /* a copy: what is assumed is added */
     hn_arena *a;
     json_t *out, *assumed, *notes;
     const hn_offer *best;            /* what the plan recommends; NULL when nothing does */

@@ -20,6 +20,8 @@ typedef struct hn_shared_packs {
     hn_ctx cx;               /* allocator */
     pthread_mutex_t lock;
     struct hn_pack { const void *source; void *block; } *pack; size_t count, cap;
+    void **chunk; size_t chunks, chunk_cap;      /* what blocks are cut from: large, so that pages can be */
+    char *room; size_t left;                     /* of the newest chunk */
     size_t next;             /* where the next search begins */
     size_t bytes;
 } hn_shared_packs;

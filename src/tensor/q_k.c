@@ -262,7 +262,8 @@ static void encode_raised(const float *x, const float *importance, hn_q_grid gri
         s[j] = hn_q_search_raised(x + 32 * j, w, 32, grid, q + 32 * j, &m[j]);
     }
     float d = hn_q_put_half(head, importance ? hn_q_search_positive(s, worth, 8, 63, sc) : code_up(s, 8, 63, sc));
-    float dmin = hn_q_put_half(head + 2, importance ? hn_q_search_positive(m, worth, 8, 63, mn) : code_up(m, 8, 63, mn));
+    float dmin = hn_q_put_half(head + 2, importance ? hn_q_search_positive(m, worth, 8, 63, mn) : code_up(m, 8, 63,
+                                                                                                          mn));
     put_scales(sc, mn, head + 4);
     for (int e = 0; e < N; e++) {
         float scale = d * (float)sc[e / 32], low = dmin * (float)mn[e / 32];

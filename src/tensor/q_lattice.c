@@ -47,7 +47,10 @@ bool hn_q_is_lattice(hn_qtype t)
     return hn_q_points(t, &n) != NULL;
 }
 
-static int level_index(const spec *s, unsigned point, int i) { return (int)(s->dims == 8 ? point >> 2 * i & 3 : point >> 4 * i & 7); }
+static int level_index(const spec *s, unsigned point, int i)
+{
+    return (int)(s->dims == 8 ? point >> 2 * i & 3 : point >> 4 * i & 7);
+}
 
 /* The points nearest to one combination of levels, by insertion. */
 static void find_near(hn_q_lattice *l, size_t code)
@@ -161,7 +164,7 @@ static float choose(const hn_q_lattice *l, const float *x, const float *w, float
     float inverse = 1 / scale, sum = 0;
     int groups = s->run / s->dims, step = s->shifts ? s->shift_run / s->dims : groups;
     for (int first = 0; first < groups; first += step) {
-        float best = INFINITY;
+        float best = 0;
         for (int down = 0; down <= (s->shifts ? 1 : 0); down++) {
             float shift = s->shifts ? (down ? -0.125f : 0.125f) : 0, part = 0, e;
             uint16_t point[8];
@@ -170,7 +173,7 @@ static float choose(const hn_q_lattice *l, const float *x, const float *w, float
                 point[g] = (uint16_t)nearest(l, x + at, w + at, inverse, shift, &e);
                 part += e;
             }
-            if (part < best) {
+            if (down == 0 || part < best) {          /* something, even where no error is a number */
                 best = part;
                 memcpy(c->point + first, point, (size_t)step * sizeof *point);
                 for (int g = 0; g < step && s->shifts; g++)
@@ -302,7 +305,8 @@ static unsigned point_at(const block *b, const spec *s, int group)       /* grou
     return b->run[group / per].point[group % per];
 }
 
-static unsigned down_at(const block *b, const spec *s, int eight) { return b->run[eight * 8 / s->run].down[eight * 8 % s->run / 8]; }
+static unsigned down_at(const block *b, const spec *s,
+                        int eight) { return b->run[eight * 8 / s->run].down[eight * 8 % s->run / 8]; }
 
 static void put32(uint8_t *p, uint32_t v)
 {

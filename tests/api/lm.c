@@ -327,6 +327,28 @@ TEST(what_was_read_is_shared_saved_and_loaded)
     close_teller(&t);
 }
 
+TEST(guessing_ahead_changes_no_answer)
+{
+    teller t = open_teller(1, 0), small = open_teller(1, 128);
+    hone_answer_opts o = { .size = sizeof o, .tokens_max = 40, .ignore_end = true };
+    hone_stream *s = stream_of(&t, NULL);
+    said plain = { 0 }, looked = { 0 }, drafted = { 0 };
+    answer(&t, s, "The king and the fox and the king and", &o, &plain);
+    DONE(hone_stream_guess(s, HONE_GUESS_LOOKUP, NULL, 0, &t.err), t.err);
+    hone_answer told = answer(&t, s, "The king and the fox and the king and", &o, &looked);
+    CHECK_TEXT(looked.text, plain.text);
+    CHECK(told.guessed > 0);
+    DONE(hone_stream_guess(s, HONE_GUESS_MODEL, small.lm, 3, &t.err), t.err);
+    told = answer(&t, s, "The king and the fox and the king and", &o, &drafted);
+    CHECK_TEXT(drafted.text, plain.text);
+    CHECK(told.guessed_right > told.guessed / 2);
+    CHECK_INT(hone_stream_guess(s, HONE_GUESS_MODEL, NULL, 3, &t.err), HONE_ERROR_ARG);
+    CHECK_INT(hone_stream_guess(s, HONE_GUESS_LOOKUP, NULL, 8, &t.err), HONE_ERROR_ARG);
+    hone_stream_free(s);
+    close_teller(&t);
+    close_teller(&small);
+}
+
 /* ---- Errors ------------------------------------------------------------------------------------ */
 
 TEST(wrong_calls_are_refused_with_words)

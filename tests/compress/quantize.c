@@ -29,13 +29,15 @@ static void compare(const hn_gguf *got, const hn_gguf *want, const char *name)
         const hn_gguf_tensor *w = &want->tensors[i], *g = hn_gguf_tensor_find(got, w->name);
         CHECK(g != NULL);
         if (g->type != w->type || memcmp(g->data, w->data, w->size) != 0)
-            fail_msg("%s, %s: %s, expected %s, or other bytes", name, w->name, hn_qtype_get(g->type)->name, hn_qtype_get(w->type)->name);
+            fail_msg("%s, %s: %s, expected %s, or other bytes", name, w->name, hn_qtype_get(g->type)->name,
+                     hn_qtype_get(w->type)->name);
     }
 }
 
 TEST(every_type_gives_the_bytes_that_llama_cpp_wrote)
 {
-    static const char *const types[] = { "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K", "IQ4_NL",
+    static const char *const types[] = { "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K_S", "Q4_K_S",
+                                         "Q5_K_S", "Q6_K", "IQ4_NL",
                                          "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0" };
     hn_ctx cx = { 0 };
     hn_imatrix importance;
@@ -51,7 +53,8 @@ TEST(every_type_gives_the_bytes_that_llama_cpp_wrote)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char path[128];
         hn_quantize_report r;
-        hn_quantize_opts o = { .mix = { .mix = hn_mix_from_name(types[i]), .pure = true, .importance = true }, .importance = &importance };
+        hn_quantize_opts o = { .mix = { .mix = hn_mix_from_name(types[i]), .pure = true, .importance = true },
+                               .importance = &importance };
         snprintf(path, sizeof path, "llm/tiny-quants/tiny-%s.gguf", types[i]);
         CHECK_INT(hn_quantize(&cx, in, temp("q.gguf"), &o, a, &r), HN_OK);
         CHECK_INT(hn_gguf_open(&cx, temp("q.gguf"), &got), HN_OK);
@@ -82,7 +85,8 @@ static double weighted_error(const hn_gguf *in, const hn_gguf *out, const hn_ima
             hn_q_decode(from->type, (const char *)from->data + r * hn_q_bytes(from->type, row), x, row);
             hn_q_decode(t->type, (const char *)t->data + r * hn_q_bytes(t->type, row), y, row);
             for (size_t k = 0; k < row; k++)
-                sum += (worth ? (double)worth->value[k] : 1) * ((double)x[k] - (double)y[k]) * ((double)x[k] - (double)y[k]);
+                sum += (worth ? (double)worth->value[k]
+                        : 1) * ((double)x[k] - (double)y[k]) * ((double)x[k] - (double)y[k]);
         }
     }
     return sum;
@@ -104,7 +108,8 @@ TEST(lattice_types_lose_no_more_than_llama_cpp)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char path[128];
         hn_quantize_report r;
-        bool mixed = strcmp(types[i], "IQ3_S") && strcmp(types[i], "IQ3_XXS") && strcmp(types[i], "IQ1_M");   /* as the files were made */
+        bool mixed = strcmp(types[i], "IQ3_S") && strcmp(types[i], "IQ3_XXS") &&
+            strcmp(types[i], "IQ1_M");   /* as the files were made */
         hn_quantize_opts o = { .mix = { .mix = hn_mix_from_name(types[i]), .pure = !mixed, .importance = true,
                                         .embedding = mixed ? HN_QT_Q8_0 : HN_QT_NONE }, .importance = &importance };
         snprintf(path, sizeof path, "llm/tiny-quants/tiny-%s.gguf", types[i]);
@@ -127,9 +132,11 @@ TEST(lattice_types_lose_no_more_than_llama_cpp)
 
 /* ---- A file of our own ---------------------------------------------------------------------------------- */
 
-typedef struct made { const char *arch; uint32_t layers, width, ffn, heads, kv_heads, experts; bool tied; uint32_t vocab; } made;
+typedef struct made { const char *arch; uint32_t layers, width, ffn, heads, kv_heads,
+                      experts; bool tied; uint32_t vocab; } made;
 
-static hn_err put(hn_ctx *cx, hn_gguf_writer *w, const char *name, int layer, hn_qtype type, int64_t experts, int64_t rows, int64_t row)
+static hn_err put(hn_ctx *cx, hn_gguf_writer *w, const char *name, int layer, hn_qtype type, int64_t experts,
+                  int64_t rows, int64_t row)
 {
     char full[64];
     hn_shape s = { 1, { row } };
@@ -163,12 +170,15 @@ static void make(hn_ctx *cx, const made *m, const char *path)
     int64_t width = m->width, narrow = width / m->heads * m->kv_heads, ffn = m->ffn, e = m->experts;
     hn_err err = put(cx, w, "token_embd.weight", -1, HN_QT_F16, 0, m->vocab, width);
     for (int l = 0; l < (int)m->layers; l++) {
-        err |= put(cx, w, "attn_norm.weight", l, HN_QT_F32, 0, 0, width) | put(cx, w, "attn_q.weight", l, HN_QT_F16, 0, width, width) |
-               put(cx, w, "attn_k.weight", l, HN_QT_F16, 0, narrow, width) | put(cx, w, "attn_v.weight", l, HN_QT_F16, 0, narrow, width) |
+        err |= put(cx, w, "attn_norm.weight", l, HN_QT_F32, 0, 0, width) | put(cx, w, "attn_q.weight", l, HN_QT_F16,
+                                                                               0, width, width) |
+               put(cx, w, "attn_k.weight", l, HN_QT_F16, 0, narrow, width) | put(cx, w, "attn_v.weight", l,
+                                                                                 HN_QT_F16, 0, narrow, width) |
                put(cx, w, "attn_output.weight", l, HN_QT_F16, 0, width, width);
         err |= put(cx, w, e ? "ffn_up_exps.weight" : "ffn_up.weight", l, HN_QT_F16, e, ffn, width) |
                put(cx, w, e ? "ffn_down_exps.weight" : "ffn_down.weight", l, HN_QT_F16, e, width, ffn);
-        total += 4 * (size_t)width + 2 * (size_t)(2 * width * width + 2 * narrow * width + 2 * (e ? e : 1) * ffn * width);
+        total += 4 * (size_t)width + 2 * (size_t)(2 * width * width + 2 * narrow * width + 2 * (e ? e
+                                                                                                : 1) * ffn * width);
     }
     total += 2 * (size_t)(m->vocab * width) * (m->tied ? 1 : 2);
     if (!m->tied)
@@ -203,22 +213,26 @@ static void check_choice(const made *m, hn_mix mix, bool importance, const char 
     CHECK_INT(hn_mix_choose(&cx, g, &o, types), HN_OK);
     hn_qtype got = type_of(g, types, tensor);
     if (got != want)
-        fail_msg("%s, %s: %s, expected %s", hn_mix_get(mix)->name, tensor, hn_qtype_get(got)->name, hn_qtype_get(want)->name);
+        fail_msg("%s, %s: %s, expected %s", hn_mix_get(mix)->name, tensor, hn_qtype_get(got)->name,
+                 hn_qtype_get(want)->name);
     hn_gguf_close(g);
     unlink(temp("m.gguf"));
 }
 
 TEST(mixes_choose_by_place_layer_and_shape)
 {
-    const made dense = { "llama", 16, 256, 256, 4, 2, 0, false, 32 }, grouped = { "llama", 16, 256, 256, 8, 2, 0, true, 32 };
-    const made experts = { "llama", 8, 256, 256, 8, 2, 8, false, 32 }, odd = { "llama", 2, 288, 96, 4, 2, 0, false, 32 };
+    const made dense = { "llama", 16, 256, 256, 4, 2, 0, false, 32 }, grouped = { "llama", 16, 256, 256, 8, 2, 0,
+                                                                                  true, 32 };
+    const made experts = { "llama", 8, 256, 256, 8, 2, 8, false, 32 },
+        odd = { "llama", 2, 288, 96, 4, 2, 0, false, 32 };
     check_choice(&dense, HN_MIX_Q4_K_M, false, "blk.0.attn_v.weight", HN_QT_Q6_K);          /* the first eighth */
     check_choice(&dense, HN_MIX_Q4_K_M, false, "blk.2.attn_v.weight", HN_QT_Q4_K);
     check_choice(&dense, HN_MIX_Q4_K_M, false, "blk.4.ffn_down.weight", HN_QT_Q6_K);        /* every third */
     check_choice(&dense, HN_MIX_Q4_K_M, false, "blk.15.ffn_down.weight", HN_QT_Q6_K);       /* the last eighth */
     check_choice(&dense, HN_MIX_Q4_K_M, false, "output.weight", HN_QT_Q6_K);
     check_choice(&dense, HN_MIX_Q4_K_M, false, "token_embd.weight", HN_QT_Q4_K);
-    check_choice(&grouped, HN_MIX_Q4_K_M, false, "token_embd.weight", HN_QT_Q6_K);          /* serves as the output too */
+    check_choice(&grouped, HN_MIX_Q4_K_M, false, "token_embd.weight",
+                 HN_QT_Q6_K);          /* serves as the output too */
     check_choice(&dense, HN_MIX_Q4_K_M, false, "blk.0.attn_norm.weight", HN_QT_F32);
     check_choice(&dense, HN_MIX_Q2_K, false, "blk.3.attn_v.weight", HN_QT_Q3_K);
     check_choice(&grouped, HN_MIX_Q2_K, false, "blk.3.attn_v.weight", HN_QT_Q4_K);
@@ -230,7 +244,8 @@ TEST(mixes_choose_by_place_layer_and_shape)
     check_choice(&experts, HN_MIX_Q4_K_M, false, "blk.3.attn_k.weight", HN_QT_Q8_0);
     check_choice(&experts, HN_MIX_MXFP4, false, "blk.3.ffn_up_exps.weight", HN_QT_MXFP4);
     check_choice(&experts, HN_MIX_MXFP4, false, "blk.3.attn_q.weight", HN_QT_Q8_0);
-    check_choice(&odd, HN_MIX_Q4_K_M, false, "blk.0.attn_q.weight", HN_QT_Q5_0);            /* 288 is no multiple of 256 */
+    check_choice(&odd, HN_MIX_Q4_K_M, false, "blk.0.attn_q.weight",
+                 HN_QT_Q5_0);            /* 288 is no multiple of 256 */
     check_choice(&odd, HN_MIX_Q4_K_M, false, "blk.1.ffn_down.weight", HN_QT_Q8_0);
 }
 
@@ -272,7 +287,8 @@ TEST(memory_does_not_grow_with_the_file)
     hn_gguf *g;
     hn_arena *a;
     hn_quantize_report r;
-    const made big = { "llama", 1, 4096, 4096, 32, 8, 0, true, 4096 };      /* 180 MB of F16 zeros, rows as long as 7B's */
+    const made big = { "llama", 1, 4096, 4096, 32, 8, 0, true,
+                       4096 };      /* 180 MB of F16 zeros, rows as long as 7B's */
     hn_quantize_opts o = { .mix = { .mix = HN_MIX_Q8_0 } };
     CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
     make(&cx, &big, temp("big.gguf"));

@@ -45,7 +45,8 @@ static void package(const char *out, uint64_t build, double p95_ms_max)
 {
     hn_ctx cx = { .env = &env };
     hn_package_report r;
-    const hn_package_opts o = { .model = MODEL, .out = out, .name = "pictograms", .version = "1.0.0", .build = build, .atol = -1,
+    const hn_package_opts o = { .model = MODEL, .out = out, .name = "pictograms", .version = "1.0.0", .build = build,
+                                .atol = -1,
                                 .p95_ms_max = p95_ms_max, .trial_runs = 5 };
     if (hn_package_make(&cx, &o, &r))
         fail_msg("%s", cx.msg);
@@ -144,7 +145,8 @@ TEST(a_build_that_crashes_on_trial_is_taken_back)
     uint64_t begin = hn_now_ns();
     hn_agent_report r = trial_of(at("2.tar"), crash);
     CHECK(r.state == HN_AGENT_ROLLED_BACK && r.why == HN_WHY_TEST_CRASH && r.tries == 3 && current() == 1);
-    CHECK(hn_ms(hn_now_ns() - begin) < 30000);               /* a bound for a busy machine; it is some 20 ms on an idle one */
+    /* a bound for a busy machine; it is some 20 ms on an idle one */
+    CHECK(hn_ms(hn_now_ns() - begin) < 30000);
     r = install(at("2.tar"), NULL);
     CHECK_INT(r.why, HN_WHY_KNOWN_BAD);
     clear();
@@ -395,8 +397,10 @@ TEST(policy_says_when)
     CHECK_INT(policy(&(hn_policy){ .celsius_max = 70, .sys = folder }), HN_WHY_POLICY_THERMAL);
     CHECK_INT(policy(&(hn_policy){ .celsius_max = 80, .sys = folder }), HN_WHY_NONE);
     CHECK_INT(policy(&(hn_policy){ .load_max = 0.01, .proc = folder }), HN_WHY_POLICY_IDLE);
-    CHECK_INT(policy(&(hn_policy){ .hour_from = (tm.tm_hour + 2) % 24, .hour_to = (tm.tm_hour + 4) % 24 }), HN_WHY_POLICY_HOURS);
-    CHECK_INT(policy(&(hn_policy){ .hour_from = (tm.tm_hour + 23) % 24, .hour_to = (tm.tm_hour + 2) % 24 }), HN_WHY_NONE);
+    CHECK_INT(policy(&(hn_policy){ .hour_from = (tm.tm_hour + 2) % 24, .hour_to = (tm.tm_hour + 4) % 24 }),
+              HN_WHY_POLICY_HOURS);
+    CHECK_INT(policy(&(hn_policy){ .hour_from = (tm.tm_hour + 23) % 24, .hour_to = (tm.tm_hour + 2) % 24 }),
+              HN_WHY_NONE);
     const hn_policy budget = { .bytes_per_day = 1000 };
     CHECK_INT(hn_policy_left(&budget, folder), 1000);
     CHECK_INT(hn_policy_spend(&cx, folder, 600), HN_OK);

@@ -228,7 +228,7 @@ TEST(A9_another_file_than_the_one_asked_for_is_refused)
 {
     char path[64], url[64];
     hn_http *http;
-    hn_tuf *t;
+    hn_tuf *t = NULL;
     hn_tuf_target target;
     ready(1);
     hn_tuf_opts o = { .dir = r.dir, .now = REPO_NOW, .source = repo_source(&r) };

@@ -239,7 +239,7 @@ TEST(a_real_repository_of_another_maker_is_understood)
 {
     const char *data = hn_test_data("tuf/tuf-on-ci-0.11");
     char dir[] = "/tmp/hone-tuf-XXXXXX", path[600], metadata[640], targets[640];
-    hn_http *http;
+    hn_http *http = NULL;
     hn_tuf *t;
     hn_tuf_target target;
     hn_file f;

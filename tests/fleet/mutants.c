@@ -25,6 +25,7 @@ static size_t below(uint32_t *state, size_t n)
 static void mutate(uint32_t *rng, hn_buf *b)
 {
     for (size_t n = 1 + below(rng, 3); n > 0 && b->len > 4; n--) {
+        char piece[8];
         size_t at = below(rng, b->len), len = 1 + below(rng, 8);
         len = len < b->len - at ? len : b->len - at;
         switch (below(rng, 6)) {
@@ -38,7 +39,8 @@ static void mutate(uint32_t *rng, hn_buf *b)
             memmove(b->data + below(rng, b->len - len + 1), b->data + at, len);
             break;
         case 4:
-            hn_buf_add(b, b->data, len);
+            memcpy(piece, b->data, len);         /* growing may move it */
+            hn_buf_add(b, piece, len);
             memmove(b->data + at + len, b->data + at, b->len - len - at);
             break;
         default: b->len = at + 1; break;

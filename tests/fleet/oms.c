@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -100,6 +101,69 @@ TEST(the_certificate_vector_verifies)
     CHECK(hn_oms_check_signature(&cx, &b, &trust) == HN_EREFUSED);
     hn_oms_free(&b);
     hn_buf_free(&pem);
+}
+
+/* The mail address the certificate of a keyless bundle names. */
+static void signer_of(const hn_oms *b, char *out, size_t cap)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(b->material, "certificate"), "rawBytes"));
+    hn_buf der = { 0 };
+    ok(hn_unbase64(&cx, text, strlen(text), &der));
+    const unsigned char *at = (const unsigned char *)der.data;
+    X509 *leaf = d2i_X509(NULL, &at, (long)der.len);
+    STACK_OF(OPENSSL_STRING) *mail = X509_get1_email(leaf);
+    snprintf(out, cap, "%s", sk_OPENSSL_STRING_value(mail, 0));
+    X509_email_free(mail);
+    X509_free(leaf);
+    hn_buf_free(&der);
+}
+
+/* tests/data/keyless-root.json holds the two public facts that vouch for it: the certificate authority's chain
+ * and the log's key, as Sigstore's public good instance publishes them. */
+TEST(the_keyless_vector_verifies)
+{
+    static const char issuer[] = "https://sigstore.verify.ibm.com/oauth2";
+    char who[128];
+    hn_oms b;
+    hn_file f;
+    if (!hn_test_data("oms"))
+        return;
+    ok(parse_vector("valid/sigstore", &b));
+    ok(hn_file_open(&cx, "tests/data/keyless-root.json", &f));
+    signer_of(&b, who, sizeof who);
+    char *root = test_calloc(1, f.len + 1);
+    memcpy(root, f.data, f.len);
+    hn_file_close(&f);
+    hn_oms_trust t = { .sigstore = root, .identity = who, .issuer = issuer };
+    ok(hn_oms_check_signature(&cx, &b, &t));
+    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = "somebody@example.org",
+                                                           .issuer = issuer }) ==
+          HN_EREFUSED);
+    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root, .identity = who,
+                                                           .issuer = "https://example.org" }) ==
+          HN_EREFUSED);
+    CHECK(hn_oms_check_signature(&cx, &b, &(hn_oms_trust){ .sigstore = root }) == HN_EARG);
+
+    /* The log's promise, its proof, its checkpoint: each counts. */
+    static const char *const paths[][2] = { { "inclusionPromise", "signedEntryTimestamp" },
+                                            { "inclusionProof", "rootHash" },
+                                            { NULL, "integratedTime" }, { NULL, "logIndex" },
+                                            { NULL, "canonicalizedBody" } };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        hn_oms bad;
+        ok(parse_vector("valid/sigstore", &bad));
+        json_t *entry = json_array_get(json_object_get(bad.material, "tlogEntries"), 0);
+        json_t *holder = paths[i][0] ? json_object_get(entry, paths[i][0]) : entry;
+        char *text = strdup(json_string_value(json_object_get(holder, paths[i][1])));
+        size_t at = strlen(text) / 2;
+        text[at] = text[at] == '1' ? '2' : '1';
+        json_object_set_new(holder, paths[i][1], json_string(text));
+        CHECK(hn_oms_check_signature(&cx, &bad, &t) != HN_OK);
+        free(text);
+        hn_oms_free(&bad);
+    }
+    test_free(root);
+    hn_oms_free(&b);
 }
 
 TEST(invalid_vectors_are_refused)

@@ -12,6 +12,7 @@
 #include "tests/support/test.h"
 
 #define MODEL "models/demo/pictograms.onnx"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define LABELS "models/demo/labels.txt"
 
 static char folder[64];
@@ -49,8 +50,10 @@ static void make(const char *out, uint64_t build, const char *from)
     hn_ctx cx = { .env = &(hn_env){ 0 } };
     hn_package_report r;
     static const char *const metric[] = { "accuracy=0.91,sha256:00,24" };
-    hn_package_opts o = { .model = MODEL, .out = out, .name = "pictograms", .version = "1.0.0", .build = build, .title = "Pictograms",
-                          .licence = "Apache-2.0", .file = &labels, .file_count = 1, .metric = metric, .metric_count = 1, .atol = -1,
+    hn_package_opts o = { .model = MODEL, .out = out, .name = "pictograms", .version = "1.0.0", .build = build,
+                          .title = "Pictograms",
+                          .licence = "Apache-2.0", .file = &labels, .file_count = 1, .metric = metric,
+                              .metric_count = 1, .atol = -1,
                           .from = &from, .from_count = from != NULL };
     hn_err e = hn_package_make(&cx, &o, &r);
     if (e)
@@ -114,8 +117,10 @@ TEST(recordings_agree_with_the_model)
         hn_file in, out;
         hn_tensors given, want, got;
         bool nan;
-        CHECK_INT(hn_package_blob(&cx, &p, hn_package_layer(&p, &hn_manifest_file(&p.m, v->input)->sha256), &in), HN_OK);
-        CHECK_INT(hn_package_blob(&cx, &p, hn_package_layer(&p, &hn_manifest_file(&p.m, v->output)->sha256), &out), HN_OK);
+        CHECK_INT(hn_package_blob(&cx, &p, hn_package_layer(&p, &hn_manifest_file(&p.m, v->input)->sha256), &in),
+                  HN_OK);
+        CHECK_INT(hn_package_blob(&cx, &p, hn_package_layer(&p, &hn_manifest_file(&p.m, v->output)->sha256), &out),
+                  HN_OK);
         CHECK_INT(hn_tensors_read(&cx, in.data, in.len, a, &given), HN_OK);
         CHECK_INT(hn_tensors_read(&cx, out.data, out.len, a, &want), HN_OK);
         CHECK_INT(hn_probe_run(&cx, model, &given, &got), HN_OK);
@@ -145,7 +150,8 @@ TEST(an_archive_is_the_same_package)
     CHECK_INT(verify(at("a.tar"), &why), HN_OK);
     sh("tar -tf %s/a.tar | grep -q blobs/sha256; mkdir %s/x; tar -xf %s/a.tar -C %s/x");       /* others read it */
     CHECK_INT(verify(at("x"), &why), HN_OK);
-    sh("tar -cf %s/b.tar -C %s/x . ; tar --format=pax -cf %s/c.tar -C %s/x oci-layout index.json blobs");      /* and write it */
+    /* and write it */
+    sh("tar -cf %s/b.tar -C %s/x . ; tar --format=pax -cf %s/c.tar -C %s/x oci-layout index.json blobs");
     CHECK_INT(verify(at("b.tar"), &why), HN_OK);
     CHECK_INT(verify(at("c.tar"), &why), HN_OK);
     CHECK_INT(hn_package_open(&cx, at("a.tar"), &q), HN_OK);
@@ -255,7 +261,8 @@ TEST(A15_names_that_lead_elsewhere_are_refused)
         CHECK_INT(tar_of(bad[i], '0', 4, 4), HN_EREFUSED);
         json_t *path = json_string(bad[i]);
         char *quoted = json_dumps(path, JSON_ENCODE_ANY);
-        snprintf(text, sizeof text, "{\"hone_manifest\":1,\"name\":\"a\",\"version\":\"1.0.0\",\"build\":1,\"files\":[{\"path\":%s,"
+        snprintf(text, sizeof text, "{\"hone_manifest\":1,\"name\":\"a\",\"version\":\"1.0.0\",\"build\":1,"
+                 "\"files\":[{\"path\":%s,"
                  "\"role\":\"model\",\"length\":1,\"sha256\":\"%064d\"}]}", quoted, 0);
         CHECK_INT(hn_manifest_read(&cx, text, strlen(text), a, &m), HN_EREFUSED);
         free(quoted);
@@ -292,16 +299,23 @@ TEST(A17_archives_that_are_bombs_are_refused)
 /* Every rule of the manifest, broken once. */
 TEST(manifests_that_break_a_rule_are_refused)
 {
-    static const char good[] = "{\"hone_manifest\":1,\"name\":\"kws-en\",\"version\":\"2.3.1\",\"build\":417,\"files\":["
-        "{\"path\":\"a\",\"role\":\"labels\",\"length\":1,\"sha256\":\"" "0000000000000000000000000000000000000000000000000000000000000000" "\"},"
-        "{\"path\":\"b\",\"role\":\"model\",\"length\":1,\"sha256\":\"" "0000000000000000000000000000000000000000000000000000000000000000" "\"}],"
-        "\"requires\":{\"min_runtime\":\"1.0.0\"},\"health\":{\"trial_runs\":20},\"deltas\":[],\"allow_downgrade_from\":[3],\"unknown\":1.5}";
+    static const char good[] =
+        "{\"hone_manifest\":1,\"name\":\"kws-en\",\"version\":\"2.3.1\",\"build\":417,\"files\":["
+        "{\"path\":\"a\",\"role\":\"labels\",\"length\":1,\"sha256\":\"" ZEROS "\"},"
+        "{\"path\":\"b\",\"role\":\"model\",\"length\":1,\"sha256\":\"" ZEROS "\"}],"
+        "\"requires\":{\"min_runtime\":\"1.0.0\"},\"health\":{\"trial_runs\":20},\"deltas\":[],"
+        "\"allow_downgrade_from\":[3],\"unknown\":1.5}";
     static const char *const wrong[][2] = {
-        { "\"hone_manifest\":1", "\"hone_manifest\":2" }, { "kws-en", "Kws" }, { "kws-en", "" }, { "2.3.1", "2.3" }, { "2.3.1", "02.3.1" },
-        { "417", "0" }, { "417", "9007199254740992" }, { "417", "4.5" }, { "417", "\"417\"" }, { "\"path\":\"b\"", "\"path\":\"A\"" },
-        { "\"path\":\"b\"", "\"path\":\"a\"" }, { "\"role\":\"model\"", "\"role\":\"other\"" }, { "\"length\":1", "\"length\":-1" },
-        { "1.0.0", "new" }, { "\"trial_runs\":20", "\"trial_runs\":0" }, { "[3]", "[0]" }, { "[3]", "3" }, { "0000\"}]", "000G\"}]" },
-        { "\"build\":417", "\"build\":417,\"build\":418" }, { "\"path\":\"a\"", "\"path\":\"manifest.json\"" }, { "}", "" },
+        { "\"hone_manifest\":1", "\"hone_manifest\":2" }, { "kws-en", "Kws" }, { "kws-en", "" }, { "2.3.1", "2.3" },
+            { "2.3.1", "02.3.1" },
+        { "417", "0" }, { "417", "9007199254740992" }, { "417", "4.5" }, { "417", "\"417\"" },
+            { "\"path\":\"b\"", "\"path\":\"A\"" },
+        { "\"path\":\"b\"", "\"path\":\"a\"" }, { "\"role\":\"model\"", "\"role\":\"other\"" },
+            { "\"length\":1", "\"length\":-1" },
+        { "1.0.0", "new" }, { "\"trial_runs\":20", "\"trial_runs\":0" }, { "[3]", "[0]" }, { "[3]", "3" },
+            { "0000\"}]", "000G\"}]" },
+        { "\"build\":417", "\"build\":417,\"build\":418" }, { "\"path\":\"a\"", "\"path\":\"manifest.json\"" },
+            { "}", "" },
     };
     hn_ctx cx = { 0 };
     hn_arena *a;

@@ -71,7 +71,8 @@ static hn_err answer(void *user, hn_ctx *cx, hn_exchange *x)
     }
     if (r->wants_token && (!auth || strcmp(auth, TOKEN) != 0)) {
         char challenge[256];
-        snprintf(challenge, sizeof challenge, "Bearer realm=\"%s/token\",service=\"test\",scope=\"repository:models/kws:pull,push\"",
+        snprintf(challenge, sizeof challenge,
+                 "Bearer realm=\"%s/token\",service=\"test\",scope=\"repository:models/kws:pull,push\"",
                  hn_server_url(r->server));
         HN_TRY(hn_exchange_set(cx, x, "WWW-Authenticate", challenge));
         return hn_exchange_reply(cx, x, 401, "application/json", "{}", 2);
@@ -115,7 +116,8 @@ static void package(const char *out, uint64_t build)
     static const hn_env env;
     hn_ctx cx = { .env = &env };
     hn_package_report r;
-    const hn_package_opts o = { .model = MODEL, .out = out, .name = "kws", .version = "1.0.0", .build = build, .atol = -1 };
+    const hn_package_opts o = { .model = MODEL, .out = out, .name = "kws", .version = "1.0.0", .build = build,
+                                .atol = -1 };
     CHECK_INT(hn_package_make(&cx, &o, &r), HN_OK);
 }
 
@@ -149,7 +151,8 @@ TEST(a_package_goes_to_a_registry_and_comes_back)
 
     /* By digest: right, and wrong. */
     snprintf(pinned, sizeof pinned, ":4@sha256:%s", hn_digest_hex(&p.oci.digest).text);
-    CHECK_INT(hn_registry_pull(&cx, reference(&r, pinned), NULL, at("q2.tar")), HN_ENO);       /* not kept under that name */
+    /* not kept under that name */
+    CHECK_INT(hn_registry_pull(&cx, reference(&r, pinned), NULL, at("q2.tar")), HN_ENO);
     CHECK_INT(hn_registry_pull(&cx, reference(&r, ":missing"), NULL, at("q3")), HN_ENO);
     CHECK(access(at("q3"), F_OK) != 0);
     hn_package_close(&p);
@@ -173,7 +176,8 @@ TEST(what_a_registry_changes_is_refused)
 
 TEST(references_are_told_from_folders)
 {
-    static const char *const yes[] = { "registry.example/a/b:1", "127.0.0.1:5000/a", "http://host/a", "localhost:5000/m@sha256:00" };
+    static const char *const yes[] = { "registry.example/a/b:1", "127.0.0.1:5000/a", "http://host/a",
+                                       "localhost:5000/m@sha256:00" };
     static const char *const no[] = { "folder", "./folder", "../x/y", "folder/package.tar", "/tmp/x" };
     hn_ctx cx = { 0 };
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)

@@ -51,7 +51,8 @@ static void cut_after(void *user, const hn_fs_call *call, int error)
 
 /* ---- Operations that are cut, from the state each begins in ------------------------------------------------ */
 
-typedef enum operation { OP_INSTALL, OP_TRY, OP_COMMIT, OP_ROLLBACK, OP_GO_BACK, OP_COLLECT, OP_UPDATE, OP_COUNT } operation;
+typedef enum operation { OP_INSTALL, OP_TRY, OP_COMMIT, OP_ROLLBACK, OP_GO_BACK, OP_COLLECT, OP_UPDATE,
+                         OP_COUNT } operation;
 
 static const char *const op_name[OP_COUNT] = { "install", "try", "commit", "rollback", "go back", "collect", "update" };
 
@@ -287,7 +288,8 @@ TEST(random_kills_leave_no_device_without_a_model)
             soak_child(&k, build);
         int status;
         if (i >= MEASURED) {
-            nanosleep(&(struct timespec){ .tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000) }, NULL);
+            nanosleep(&(struct timespec){ .tv_sec = (time_t)(wait / 1000000000),
+                                          .tv_nsec = (long)(wait % 1000000000) }, NULL);
             kill(child, SIGKILL);
         }
         CHECK(waitpid(child, &status, 0) == child);

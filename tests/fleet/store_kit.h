@@ -45,7 +45,8 @@ static inline void kit_build_new(hn_ctx *cx, uint64_t build, const char *more, k
     static const char *const path[KIT_FILES] = { "golden/0.in", "labels.txt", "model.onnx" };
     static const char *const role[KIT_FILES] = { "golden", "labels", "model" };
     *b = (kit_build){ .manifest.cx = cx };
-    hn_buf_printf(&b->manifest, "{\"hone_manifest\":1,\"name\":\"" KIT_NAME "\",\"version\":\"1.0.%llu\",\"build\":%llu,\"files\":[",
+    hn_buf_printf(&b->manifest, "{\"hone_manifest\":1,\"name\":\"" KIT_NAME "\","
+                  "\"version\":\"1.0.%llu\",\"build\":%llu,\"files\":[",
                   (unsigned long long)build, (unsigned long long)build);
     for (int i = 0; i < KIT_FILES; i++) {
         kit_file *f = &b->file[i];
@@ -56,7 +57,8 @@ static inline void kit_build_new(hn_ctx *cx, uint64_t build, const char *more, k
         for (size_t k = 0; k < f->len; k++)
             f->data[k] = (char)('a' + (k * 7 + (i == 1 ? 0 : (size_t)build) * 13 + (size_t)i) % 26);
         CHECK_INT(hn_digest_of(cx, f->data, f->len, &d), HN_OK);
-        hn_buf_printf(&b->manifest, "%s{\"path\":\"%s\",\"role\":\"%s\",\"length\":%zu,\"sha256\":\"%s\"}", i ? "," : "",
+        hn_buf_printf(&b->manifest, "%s{\"path\":\"%s\",\"role\":\"%s\",\"length\":%zu,\"sha256\":\"%s\"}",
+                      i ? "," : "",
                       f->path, f->role, f->len, hn_digest_hex(&d).text);
     }
     hn_buf_printf(&b->manifest, "]%s}", more);

@@ -227,7 +227,8 @@ static void survive(const disk *d, int sure, int cut, uint64_t *r, survivor *s)
             apply(&s->dir[e->dir], e);
     }
     for (int i = 0; i < d->nodes; i++)
-        s->there[i] = s->synced[i] + (s->there[i] > s->synced[i] ? random_next(r) % (s->there[i] - s->synced[i] + 1) : 0);
+        s->there[i] = s->synced[i] + (s->there[i] > s->synced[i] ? random_next(r) % (s->there[i] - s->synced[i] + 1)
+                                      : 0);
 }
 
 static void materialise(hn_ctx *cx, const disk *d, survivor *s, const char *root)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/kernels.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { COLS_MAX = 192 };
@@ -158,4 +159,62 @@ KERNEL_TEST(flip_u8)
         for (size_t i = 0; i < n; i++)
             CHECK_INT((int8_t)in[i] + 128, out[i]);
     }
+}
+
+static uint8_t pair_of(const hn_qbinary *q, int a, int b)
+{
+    int32_t x = a - q->a_zero, z = b - q->b_zero;
+    int64_t r;
+    if (q->rule == HN_ROUND_EVEN) {
+        volatile float u = (float)x * q->a_scale, v = (float)z * q->b_scale;
+        volatile float s = q->kind == HN_Q_ADD ? u + v : q->kind == HN_Q_SUB ? u - v : u * v;
+        volatile float t = s / q->y_scale;
+        r = (int64_t)rintf(t);
+    } else if (q->kind == HN_Q_MUL) {
+        r = hn_rescale(x * z, q->y, q->rule);
+    } else {
+        int32_t u = hn_rescale((int32_t)((uint32_t)x << q->left), q->a, q->rule);
+        int32_t v = hn_rescale((int32_t)((uint32_t)z << q->left), q->b, q->rule);
+        r = hn_rescale(q->kind == HN_Q_ADD ? u + v : u - v, q->y, q->rule);
+    }
+    return (uint8_t)hn_clamp_i32(r + q->zero, q->low, q->high);
+}
+
+/* Every pair of bytes that a few operands make, with each rule, on both sides of 0. */
+KERNEL_TEST(qbinary_8)
+{
+    for (int i = 0; i < 36; i++) {
+        int is_signed = i % 2, low = is_signed ? -128 : 0;
+        double as = 0.02 + 0.001 * i, bs = 0.013, ys = 0.04, twice = 2 * as;
+        hn_qbinary q = { .kind = (hn_qkind)(i / 2 % 3), .rule = all_rules[i / 6 % 3], .is_signed = is_signed, .a_zero = low + 3,
+                         .b_zero = low + 200, .left = 20, .a_scale = (float)as, .b_scale = (float)bs, .y_scale = (float)ys,
+                         .zero = low + 100, .low = low + i / 18 * 20, .high = low + 255 };
+        q.a = hn_factor_of(as / twice);
+        q.b = hn_factor_of(bs / twice);
+        q.y = hn_factor_of(q.kind == HN_Q_MUL ? as * bs / ys : twice / ((1 << 20) * ys));
+        for (size_t n = 1; n < 300; n += 37)
+            for (size_t sb = 0; sb < 2; sb++) {
+                uint8_t *a = hn_guarded(n), *b = hn_guarded(sb ? n : 1), *out = hn_guarded(n);
+                for (size_t j = 0; j < n; j++) {
+                    a[j] = (uint8_t)hn_random();
+                    b[sb ? j : 0] = (uint8_t)hn_random();
+                }
+                k->qbinary_8(out, a, 1, b, sb, n, &q);
+                for (size_t j = 0; j < n; j++)
+                    CHECK_INT(out[j], is_signed ? pair_of(&q, (int8_t)a[j], (int8_t)b[sb ? j : 0])
+                                                : pair_of(&q, a[j], b[sb ? j : 0]));
+            }
+    }
+}
+
+KERNEL_TEST(lookup_8)
+{
+    uint8_t table[256], in[256], out[256];
+    for (int i = 0; i < 256; i++) {
+        table[i] = (uint8_t)(i * 7 + 1);
+        in[i] = (uint8_t)(255 - i);
+    }
+    k->lookup_8(out, in, 256, table);
+    for (int i = 0; i < 256; i++)
+        CHECK_INT(out[i], table[255 - i]);
 }

@@ -6,7 +6,7 @@
 
 #include "graph/op.h"
 
-enum { NODES_MAX = 12, ELEMENTS_MAX = 20000, OPERANDS_MAX = 6, ATTRS_MAX = 8 };
+enum { NODES_MAX = 12, ELEMENTS_MAX = 20000, OPERANDS_MAX = 6, ATTRS_MAX = 12 };
 
 typedef struct maker {
     hn_ctx *cx;
@@ -281,18 +281,169 @@ static const char *reduce(maker *m)
     return draw(m, 2) ? "ReduceMean" : "ReduceMax";
 }
 
+/* ---- One node on bytes -------------------------------------------------------------------------------- */
+
+static hn_value *filled(maker *m, hn_dtype type, int rank, const int64_t *dim, int64_t low, int64_t high)
+{
+    hn_shape s = hn_shape_of(rank, dim);
+    hn_value *v = NULL;
+    bool known = hn_shape_known(&s);
+    if (!known || hn_shape_count(&s) > ELEMENTS_MAX || hn_graph_new_const(m->cx, m->g, NULL, type, &s, &v)) {
+        m->failed = m->failed || (known && hn_shape_count(&s) <= ELEMENTS_MAX);
+        return NULL;
+    }
+    for (size_t i = 0; i < hn_count(&v->t); i++) {
+        m->noise = m->noise * 1664525u + 1013904223u;
+        int64_t q = low + (int64_t)(m->noise >> 8) % (high - low + 1);
+        hn_put_i64(&v->t, i, 1, &q);
+    }
+    return v;
+}
+
+/* Factors that bring sums of bytes back to bytes, now and then far off. */
+static hn_value *factors(maker *m, int64_t channels)
+{
+    hn_value *f = filled(m, HN_F64, 1, (int64_t[]){ draw(m, 2) ? 1 : channels }, 1, 1000);
+    double size = draw(m, 8) ? 1e-5 : 2e-2;
+    for (size_t i = 0; f && i < hn_count(&f->t); i++)
+        ((double *)f->t.data)[i] *= size;
+    return f;
+}
+
+static int64_t byte_of(maker *m, hn_dtype t) { return (t == HN_I8 ? -128 : 0) + (int64_t)draw(m, 256); }
+
+static void result_attrs(maker *m, hn_dtype t)
+{
+    static const char *const rules[] = { "away", "up", "even", "single" };
+    attr_text(m, "rounding", rules[draw(m, 16) == 15 ? 3 : draw(m, 3)]);
+    attr_int(m, "y_zero", byte_of(m, t));
+    if (draw(m, 3) == 0)
+        attr_int(m, "low", byte_of(m, t));
+}
+
+static hn_dtype weight_type(maker *m) { return draw(m, 2) ? HN_I8 : HN_U8; }
+
+static hn_value *byte_weights(maker *m, int rank, const int64_t *dim, hn_dtype type)
+{
+    int64_t low = type == HN_I8 ? -128 : 0, size = draw(m, 2) ? 255 : 100;      /* small ones are calm */
+    return filled(m, type, rank, dim, low + (255 - size) / 2, low + (255 - size) / 2 + size);
+}
+
+static const char *qconv(maker *m)
+{
+    hn_value *x = draw_value(m);
+    hn_dtype type = weight_type(m);
+    int64_t c = dim_of(x, 1), w[8], out = draw_int(m, 1, 40), groups = draw(m, 3) == 0 ? c : 1;
+    size_t n = space(x);
+    if (groups != 1 && draw(m, 4))
+        out = c;
+    w[0] = out;
+    w[1] = groups > 0 ? c / groups : 1;
+    for (size_t i = 0; i < n; i++)
+        w[2 + i] = draw_int(m, 1, 3);
+    take(m, x);
+    take(m, byte_weights(m, (int)n + 2, w, type));
+    take(m, factors(m, out));
+    if (draw(m, 2))
+        take(m, filled(m, HN_I32, 1, &out, -5000, 5000));
+    if (groups != 1)
+        attr_int(m, "group", groups);
+    window_attrs(m, n, true);
+    result_attrs(m, x->t.dtype);
+    attr_int(m, "x_zero", byte_of(m, x->t.dtype));
+    if (draw(m, 2))
+        attr_int(m, "w_zero", byte_of(m, type));
+    return "QConv";
+}
+
+static const char *qlinear(maker *m)
+{
+    hn_value *x = draw_value(m);
+    hn_dtype type = weight_type(m);
+    int rank = x->t.shape.rank;
+    int64_t n = draw_int(m, 1, 40);
+    take(m, x);
+    take(m, byte_weights(m, 2, (int64_t[]){ n, rank > 0 ? x->t.shape.dim[rank - 1] : 1 }, type));
+    take(m, factors(m, n));
+    result_attrs(m, x->t.dtype);
+    attr_int(m, "x_zero", byte_of(m, x->t.dtype));
+    attr_int(m, "w_zero", draw(m, 2) ? 0 : byte_of(m, type));
+    return "QLinear";
+}
+
+static const char *qbinary(maker *m)
+{
+    static const char *const names[] = { "QAdd", "QSub", "QMul" };
+    hn_value *x = draw_value(m);
+    take(m, x);
+    take(m, draw(m, 3) ? draw_value(m) : filled(m, x->t.dtype, 0, NULL, 1, 100));
+    attr_float(m, "a_scale", 0.01f + 0.001f * (float)draw(m, 50));
+    attr_float(m, "b_scale", 0.01f + 0.001f * (float)draw(m, 50));
+    attr_float(m, "y_scale", 0.02f + 0.001f * (float)draw(m, 50));
+    attr_int(m, "a_zero", byte_of(m, x->t.dtype));
+    attr_int(m, "b_zero", byte_of(m, x->t.dtype));
+    result_attrs(m, x->t.dtype);
+    return names[draw(m, 3)];
+}
+
+static const char *qpool(maker *m)
+{
+    int64_t k[8];
+    hn_value *x = draw_value(m);
+    size_t n = space(x);
+    bool mean = draw(m, 2);
+    take(m, x);
+    attr_ints(m, "kernel_shape", k, draw_list(m, n, 1, 4, k));
+    window_attrs(m, n, !mean);
+    if (mean && draw(m, 3) == 0)
+        attr_int(m, "low", byte_of(m, x->t.dtype));
+    if (!mean && draw(m, 3) == 0)
+        attr_int(m, "ceil_mode", 1);
+    return mean ? "QAveragePool" : "MaxPool";
+}
+
+static const char *qresize(maker *m)
+{
+    static const char *const coords[] = { "half_pixel", "asymmetric", "align_corners" };
+    int64_t size[8];
+    take(m, draw_value(m));
+    attr_ints(m, "size", size, draw_list(m, 2, 1, 24, size));
+    attr_text(m, "coordinates", coords[draw(m, 3)]);
+    if (draw(m, 4) == 0)
+        attr_text(m, "weights", "float");
+    return "QResize";
+}
+
+static const char *argmax(maker *m)
+{
+    take(m, draw_value(m));
+    attr_int(m, "axis", draw_int(m, -1, 3));
+    if (draw(m, 2))
+        attr_int(m, "keepdims", 0);
+    return "ArgMax";
+}
+
+static const char *lookup(maker *m)
+{
+    hn_value *x = draw_value(m);
+    take(m, x);
+    take(m, filled(m, x->t.dtype, 1, (int64_t[]){ 256 }, x->t.dtype == HN_I8 ? -128 : 0, x->t.dtype == HN_I8 ? 127 : 255));
+    return "Lookup";
+}
+
 /* Adds what was drawn if inference takes it. */
 static void try_node(maker *m, const char *name)
 {
     hn_value *y;
     hn_attr *attr = HN_NEW(m->g->arena, hn_attr, (size_t)m->attr_count);
     size_t before = m->g->node_count;
+    const hn_op *op = hn_op_find(NULL, name);
     hn_node *n;
     for (int i = 0; i < m->in_count; i++)
         if (!m->in[i] && !(i == 1 && strcmp(name, "Resize") == 0))
             return;
     if (m->failed || !attr || hn_graph_add_value(m->cx, m->g, NULL, &y) ||
-        hn_graph_add_node(m->cx, m->g, hn_op_find(NULL, name), NULL, m->in, m->in_count, &y, 1, attr, m->attr_count, &n)) {
+        hn_graph_add_node(m->cx, m->g, op ? op : hn_op_find("hone", name), NULL, m->in, m->in_count, &y, 1, attr, m->attr_count, &n)) {
         m->failed = true;
         return;
     }
@@ -311,19 +462,25 @@ static void try_node(maker *m, const char *name)
 
 static const char *const outputs_name[] = { "y", "z" };
 
-static hn_err make(maker *m)
+typedef const char *maker_fn(maker *);
+
+static maker_fn *const on_floats[] = { conv, conv, conv, pool, unary, unary, binary, binary, binary, concat, transpose, reshape,
+                                       resize, matmul, norm, pad_or_slice, reduce };
+static maker_fn *const on_bytes[] = { qconv, qconv, qconv, qconv, qlinear, qlinear, qbinary, qbinary, qbinary, lookup, qpool, qpool,
+                                      qresize, argmax, concat,
+                                      transpose, reshape };
+
+static hn_err make(maker *m, hn_dtype type, maker_fn *const *makers, unsigned count)
 {
-    static const char *(*const makers[])(maker *) = { conv, conv, conv, pool, unary, unary, binary, binary, binary, concat,
-                                                      transpose, reshape, resize, matmul, norm, pad_or_slice, reduce };
     hn_value *x;
     HN_TRY(hn_graph_add_value(m->cx, m->g, "x", &x));
-    x->t.dtype = HN_F32;
+    x->t.dtype = type;
     x->t.shape = hn_shape_of(4, (int64_t[]){ 1 + draw(m, 2), 1 + draw(m, 20), 1 + draw(m, 12), 1 + draw(m, 12) });
     HN_TRY(hn_graph_add_input(m->cx, m->g, x));
     m->have[m->count++] = x;
     for (int tries = 0; tries < 2 * NODES_MAX && m->count <= NODES_MAX && (m->at < m->end || tries == 0); tries++) {
         m->attr_count = m->in_count = 0;
-        try_node(m, makers[draw(m, sizeof makers / sizeof *makers)](m));
+        try_node(m, makers[draw(m, count)](m));
         if (m->failed)
             return hn_nomem(m->cx, "a random graph");
     }
@@ -339,15 +496,26 @@ static hn_err make(maker *m)
     return hn_graph_verify(m->cx, m->g);
 }
 
-hn_err hn_test_random_graph(hn_ctx *cx, const uint8_t *bytes, size_t len, hn_graph **out)
+static hn_err random_graph(hn_ctx *cx, const uint8_t *bytes, size_t len, bool floats, hn_graph **out)
 {
     maker m = { .cx = cx, .at = bytes, .end = bytes + len, .noise = 12345 };
     HN_TRY(hn_graph_new(cx, &m.g));
-    hn_err e = make(&m);
+    hn_err e = floats ? make(&m, HN_F32, on_floats, sizeof on_floats / sizeof *on_floats)
+                      : make(&m, draw(&m, 2) ? HN_I8 : HN_U8, on_bytes, sizeof on_bytes / sizeof *on_bytes);
     if (e) {
         hn_graph_free(m.g);
         return e;
     }
     *out = m.g;
     return HN_OK;
+}
+
+hn_err hn_test_random_graph(hn_ctx *cx, const uint8_t *bytes, size_t len, hn_graph **out)
+{
+    return random_graph(cx, bytes, len, true, out);
+}
+
+hn_err hn_test_random_integers(hn_ctx *cx, const uint8_t *bytes, size_t len, hn_graph **out)
+{
+    return random_graph(cx, bytes, len, false, out);
 }

@@ -10,4 +10,8 @@
  * that comes back verifies, infers and has at least one node and one output. */
 hn_err hn_test_random_graph(hn_ctx *cx, const uint8_t *bytes, size_t len, hn_graph **out);
 
+/* The same of bytes that stand for real numbers: the "hone" domain's integer operators, and what
+ * moves elements. */
+hn_err hn_test_random_integers(hn_ctx *cx, const uint8_t *bytes, size_t len, hn_graph **out);
+
 #endif

@@ -145,7 +145,8 @@ TEST(encoders_take_any_float)
 
 TEST(lattice_encoders_take_any_float_and_keep_zeros)
 {
-    static const hn_qtype types[] = { HN_QT_IQ1_S, HN_QT_IQ1_M, HN_QT_IQ2_XXS, HN_QT_IQ2_XS, HN_QT_IQ2_S, HN_QT_IQ3_XXS, HN_QT_IQ3_S };
+    static const hn_qtype types[] = { HN_QT_IQ1_S, HN_QT_IQ1_M, HN_QT_IQ2_XXS, HN_QT_IQ2_XS, HN_QT_IQ2_S,
+                                      HN_QT_IQ3_XXS, HN_QT_IQ3_S };
     const float odd[] = { NAN, INFINITY, -INFINITY, 0.0f, 1e-40f, 3e38f, -3e38f, 1.0f };
     hn_ctx cx = { 0 };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

@@ -15,7 +15,8 @@ static hn_err infer(hn_call *c)
     HN_TRY(hn_want_rank(c, HN_MOE_LOGITS, 2));
     HN_TRY(hn_moe_read(c, &m));
     const hn_shape *x = &c->in[HN_MOE_X]->shape, *l = &c->in[HN_MOE_LOGITS]->shape;
-    if ((x->rank == 2 && hn_dims_differ(x->dim[1], (int64_t)m.width)) || (l->rank == 2 && hn_dims_differ(l->dim[1], (int64_t)m.experts)))
+    if ((x->rank == 2 && hn_dims_differ(x->dim[1], (int64_t)m.width)) ||
+        (l->rank == 2 && hn_dims_differ(l->dim[1], (int64_t)m.experts)))
         return hn_bad(c, "operands do not fit %zu experts of width %zu", m.experts, m.width);
     return hn_infer_same(c);
 }
@@ -47,11 +48,14 @@ static hn_err run(hn_call *c)
         for (size_t j = 0; j < m.used; j++) {
             size_t first = (size_t)chosen[j] * m.ffn;
             for (size_t i = 0; i < m.ffn; i++)
-                inner[i] = hn_moe_glu(&m, (float)product(m.gate, c->in[HN_MOE_GATE], first + i, x, m.width, bias_of(c, HN_MOE_GATE_BIAS)),
-                                      (float)product(m.up, c->in[HN_MOE_UP], first + i, x, m.width, bias_of(c, HN_MOE_UP_BIAS)));
+                inner[i] = hn_moe_glu(&m, (float)product(m.gate, c->in[HN_MOE_GATE], first + i, x, m.width,
+                                                         bias_of(c, HN_MOE_GATE_BIAS)),
+                                      (float)product(m.up, c->in[HN_MOE_UP], first + i, x, m.width,
+                                                     bias_of(c, HN_MOE_UP_BIAS)));
             first = (size_t)chosen[j] * m.width;
             for (size_t i = 0; i < m.width; i++)
-                sum[i] += (double)weight[j] * product(m.down, c->in[HN_MOE_DOWN], first + i, inner, m.ffn, bias_of(c, HN_MOE_DOWN_BIAS));
+                sum[i] += (double)weight[j] * product(m.down, c->in[HN_MOE_DOWN], first + i, inner, m.ffn,
+                                                      bias_of(c, HN_MOE_DOWN_BIAS));
         }
         for (size_t i = 0; i < m.width; i++)
             out[i] = (float)sum[i];
@@ -61,16 +65,19 @@ static hn_err run(hn_call *c)
 
 static double macs(const hn_call *c)
 {
-    return 3.0 * (double)hn_count(c->out[0]) * (double)hn_attr_int(c->node, "ffn", 0) * (double)hn_attr_int(c->node, "used", 0);
+    return 3.0 * (double)hn_count(c->out[0]) * (double)hn_attr_int(c->node, "ffn", 0) * (double)hn_attr_int(c->node,
+                                                                                                            "used", 0);
 }
 
 static const hn_attr_spec attr[] = {
     { "experts", HN_ATTR_INT, "" }, { "used", HN_ATTR_INT, "of each token" }, { "k", HN_ATTR_INT, "width of x" },
     { "ffn", HN_ATTR_INT, "width inside an expert" }, { "gate_qtype", HN_ATTR_INT, "as GGUF numbers types" },
     { "up_qtype", HN_ATTR_INT, "" }, { "down_qtype", HN_ATTR_INT, "" },
-    { "renormalise", HN_ATTR_INT, "1: weights of the chosen add up to 1" }, { "act", HN_ATTR_INT, "an activation's number" },
+    { "renormalise", HN_ATTR_INT, "1: weights of the chosen add up to 1" },
+        { "act", HN_ATTR_INT, "an activation's number" },
     { "clamp", HN_ATTR_FLOAT, "0: none" }, { 0 }
 };
 
-const hn_op hn_op_moe = { .name = "MoE", .domain = "hone", .since = 1, .min_in = 5, .max_in = 8, .min_out = 1, .max_out = 1,
+const hn_op hn_op_moe = { .name = "MoE", .domain = "hone", .since = 1, .min_in = 5, .max_in = 8, .min_out = 1,
+                          .max_out = 1,
                           .attr = attr, .infer = infer, .run = run, .macs = macs };

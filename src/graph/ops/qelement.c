@@ -3,6 +3,7 @@
  *
  *     QAdd, QSub   a and b brought to a common scale with 20 bits to spare (15 for 16-bit ones)
  *     QMul         the exact product, rescaled
+ *                  rounded to even, all three are what ONNX's operators make of floats: each step in float
  *     Lookup       any function of one 8-bit operand, as a table of its 256 results
  *     Quantize     floats to integers, halves away from zero (ONNX's QuantizeLinear: to even) */
 #include <math.h>
@@ -13,45 +14,12 @@
 #include "graph/load.h"
 #include "graph/strided.h"
 
-typedef struct binary {
-    hn_integers q;
-    int32_t a_zero, b_zero;
-    double a_scale, b_scale, y_scale;
-    int left;                        /* spare bits of a sum */
-    hn_factor a, b, y;
-} binary;
-
-static hn_err read_binary(hn_call *c, bool product, binary *b)
-{
-    hn_dtype type = c->in[0]->dtype;
-    HN_TRY(hn_integers_read(c, type, &b->q));
-    HN_TRY(hn_want_same(c, 0, 1));
-    if (type != HN_I8 && type != HN_U8 && type != HN_I16)
-        return hn_unsupported(c, "no such operation on %s", hn_dtype_name(type));
-    HN_TRY(hn_scale_read(c, "a_scale", &b->a_scale));
-    HN_TRY(hn_scale_read(c, "b_scale", &b->b_scale));
-    HN_TRY(hn_scale_read(c, "y_scale", &b->y_scale));
-    int64_t a = hn_attr_int(c->node, "a_zero", 0), z = hn_attr_int(c->node, "b_zero", 0);
-    if (a < -65536 || a > 65536 || z < -65536 || z > 65536)
-        return hn_bad(c, "zero points %lld and %lld, expected numbers of 16 bits", (long long)a, (long long)z);
-    b->a_zero = (int32_t)a;
-    b->b_zero = (int32_t)z;
-    if (product) {
-        b->y = hn_factor_of((double)((float)b->a_scale * (float)b->b_scale / (float)b->y_scale));
-        return HN_OK;
-    }
-    double twice = 2 * fmax(b->a_scale, b->b_scale);
-    b->left = type == HN_I16 ? 15 : 20;
-    b->a = hn_factor_of(b->a_scale / twice);
-    b->b = hn_factor_of(b->b_scale / twice);
-    b->y = hn_factor_of(twice / ((double)(1 << b->left) * b->y_scale));
-    return HN_OK;
-}
+typedef hn_integer_pair binary;
 
 static hn_err infer_with(hn_call *c, bool product)
 {
     binary b;
-    HN_TRY(read_binary(c, product, &b));
+    HN_TRY(hn_integer_pair_read(c, product, &b));
     return hn_infer_broadcast(c);
 }
 
@@ -64,12 +32,29 @@ static int32_t sum_of(const binary *b, int32_t x, int32_t z, bool subtract)
 
 typedef enum kind { SUM, DIFFERENCE, PRODUCT } kind;
 
+/* DequantizeLinear, Add (Sub, Mul), QuantizeLinear. */
+static int64_t in_floats(const binary *b, int32_t u, int32_t v, kind k)
+{
+    float x = (float)(u - b->a_zero) * (float)b->a_scale, z = (float)(v - b->b_zero) * (float)b->b_scale;
+    float r = (k == SUM ? x + z : k == DIFFERENCE ? x - z : x * z) / (float)b->y_scale;
+    return isnan(r) ? 0 : (int64_t)fminf(fmaxf(rintf(r), -1e9f), 1e9f);
+}
+
+static int64_t one_of(const binary *b, int32_t u, int32_t v, kind k)
+{
+    if (b->q.rounding == HN_ROUND_EVEN)
+        return in_floats(b, u, v, k);
+    if (k == PRODUCT)
+        return hn_rescale((int32_t)((int64_t)(u - b->a_zero) * (v - b->b_zero)), b->y, b->q.rounding);
+    return sum_of(b, u, v, k == DIFFERENCE);
+}
+
 static hn_err run_with(hn_call *c, kind k)
 {
     binary b;
     int64_t *x, *z, *y = HN_SCRATCH(c, int64_t, hn_count(c->out[0]));
     hn_walk w;
-    HN_TRY(read_binary(c, k == PRODUCT, &b));
+    HN_TRY(hn_integer_pair_read(c, k == PRODUCT, &b));
     HN_TRY(hn_load_i64(c, c->in[0], &x));
     HN_TRY(hn_load_i64(c, c->in[1], &z));
     if (!y)
@@ -79,9 +64,7 @@ static hn_err run_with(hn_call *c, kind k)
     hn_walk_operand(&w, 1, &c->in[1]->shape);
     for (; w.left; hn_walk_step(&w)) {
         int32_t u = (int32_t)x[w.pos[0]], v = (int32_t)z[w.pos[1]];
-        int64_t r = k == PRODUCT ? hn_rescale((int32_t)((int64_t)(u - b.a_zero) * (v - b.b_zero)), b.y, b.q.rounding)
-                                 : sum_of(&b, u, v, k == DIFFERENCE);
-        y[w.index] = hn_clamp_i32(r + b.q.y_zero, b.q.low, b.q.high);
+        y[w.index] = hn_clamp_i32(one_of(&b, u, v, k) + b.q.y_zero, b.q.low, b.q.high);
     }
     hn_put_i64(c->out[0], 0, hn_count(c->out[0]), y);
     return HN_OK;

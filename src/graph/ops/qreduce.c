@@ -220,24 +220,22 @@ static hn_err run_softmax(hn_call *c)
 
 /* ---- QResize --------------------------------------------------------------------------------- */
 
-enum { ONE = 1 << 10 };          /* a weight of 1 */
+enum { ONE = HN_RESIZE_ONE };    /* a weight of 1 */
 
-typedef struct place { int64_t low, high, rest; } place;       /* rest: of ONE, from low towards high */
-
-static place place_of(hn_call *c, int64_t i, int64_t in, int64_t out)
+hn_place hn_place_of(const hn_node *n, int64_t i, int64_t in, int64_t out)
 {
-    bool corners = hn_attr_is(c->node, "coordinates", "align_corners", "asymmetric") && out > 1;
-    bool half = hn_attr_is(c->node, "coordinates", "half_pixel", "asymmetric");
+    bool corners = hn_attr_is(n, "coordinates", "align_corners", "asymmetric") && out > 1;
+    bool half = hn_attr_is(n, "coordinates", "half_pixel", "asymmetric");
     int64_t step = corners ? (ONE * (in - 1) + (out - 1) / 2) / (out - 1) : (ONE * in + out / 2) / out;
     int64_t at = i * step + (half ? step / 2 - ONE / 2 : 0);
     int64_t low = at / ONE, high = (at + ONE - 1) / ONE;
     low = low < 0 ? 0 : low > in - 1 ? in - 1 : low;
     high = high < 0 ? 0 : high > in - 1 ? in - 1 : high;
-    return (place){ low, high, at - ONE * low };
+    return (hn_place){ low, high, at - ONE * low };
 }
 
 /* The same in float; gives the part of the way from low to high. */
-static float part_of(hn_call *c, int64_t i, int64_t in, int64_t out, place *p)
+static float part_of(hn_call *c, int64_t i, int64_t in, int64_t out, hn_place *p)
 {
     bool corners = hn_attr_is(c->node, "coordinates", "align_corners", "asymmetric") && out > 1;
     bool half = hn_attr_is(c->node, "coordinates", "half_pixel", "asymmetric");
@@ -252,7 +250,7 @@ static float part_of(hn_call *c, int64_t i, int64_t in, int64_t out, place *p)
 
 static int64_t blend_float(hn_call *c, const int64_t *plane, int64_t i, int64_t j, const hn_shape *xs, const hn_shape *ys)
 {
-    place v, u;
+    hn_place v, u;
     float y = part_of(c, i, xs->dim[2], ys->dim[2], &v), x = part_of(c, j, xs->dim[3], ys->dim[3], &u);
     const int64_t *top = plane + v.low * xs->dim[3], *bottom = plane + v.high * xs->dim[3];
     float sum = (float)top[u.low] * ((1 - y) * (1 - x)) + (float)top[u.high] * ((1 - y) * x) +
@@ -262,7 +260,7 @@ static int64_t blend_float(hn_call *c, const int64_t *plane, int64_t i, int64_t 
 
 static int64_t blend_fixed(hn_call *c, const int64_t *plane, int64_t i, int64_t j, const hn_shape *xs, const hn_shape *ys)
 {
-    place v = place_of(c, i, xs->dim[2], ys->dim[2]), u = place_of(c, j, xs->dim[3], ys->dim[3]);
+    hn_place v = hn_place_of(c->node, i, xs->dim[2], ys->dim[2]), u = hn_place_of(c->node, j, xs->dim[3], ys->dim[3]);
     const int64_t *top = plane + v.low * xs->dim[3], *bottom = plane + v.high * xs->dim[3];
     int64_t sum = (top[u.low] * (ONE - u.rest) + top[u.high] * u.rest) * (ONE - v.rest) +
                   (bottom[u.low] * (ONE - u.rest) + bottom[u.high] * u.rest) * v.rest;

@@ -25,7 +25,8 @@ static hn_err recall(hn_call *c, const hn_tensor *positions, size_t count, float
     if (rows && pos[0] == 0)
         memset(s, 0, (count + 1) * sizeof *s);
     if (rows && s[0] != (float)pos[0])
-        return hn_unsupported(c, "going back to position %d in a model that remembers %.0f tokens as one state; begin anew",
+        return hn_unsupported(c,
+                              "going back to position %d in a model that remembers %.0f tokens as one state; begin anew",
                               pos[0], (double)s[0]);
     s[0] += (float)rows;
     *out = s + 1;
@@ -43,8 +44,10 @@ static hn_err infer_conv(hn_call *c)
     HN_TRY(hn_want_type(c, POSITIONS, HN_I32));
     HN_TRY(hn_want_rank(c, X, 2));
     HN_TRY(hn_want_rank(c, W, 2));
-    if (c->in[X]->shape.rank == 2 && c->in[W]->shape.rank == 2 && hn_dims_differ(c->in[X]->shape.dim[1], c->in[W]->shape.dim[0]))
-        return hn_bad(c, "%lld channels meet weights for %lld", (long long)c->in[X]->shape.dim[1], (long long)c->in[W]->shape.dim[0]);
+    if (c->in[X]->shape.rank == 2 && c->in[W]->shape.rank == 2 && hn_dims_differ(c->in[X]->shape.dim[1],
+                                                                                 c->in[W]->shape.dim[0]))
+        return hn_bad(c, "%lld channels meet weights for %lld", (long long)c->in[X]->shape.dim[1],
+                      (long long)c->in[W]->shape.dim[0]);
     if (c->in[W]->shape.rank == 2 && c->in[W]->shape.dim[1] < 1)
         return hn_bad(c, "a window of no tokens");
     return hn_infer_same(c);
@@ -52,7 +55,8 @@ static hn_err infer_conv(hn_call *c)
 
 static hn_err run_conv(hn_call *c)
 {
-    size_t rows = (size_t)c->in[X]->shape.dim[0], n = (size_t)c->in[W]->shape.dim[0], taps = (size_t)c->in[W]->shape.dim[1];
+    size_t rows = (size_t)c->in[X]->shape.dim[0], n = (size_t)c->in[W]->shape.dim[0],
+        taps = (size_t)c->in[W]->shape.dim[1];
     const float *x = c->in[X]->data, *w = c->in[W]->data, *bias = hn_has_in(c, BIAS) ? c->in[BIAS]->data : NULL;
     float *out = c->out[0]->data, *past;                 /* [taps - 1, n], oldest first */
     HN_TRY(recall(c, c->in[POSITIONS], (taps - 1) * n, &past));
@@ -90,7 +94,8 @@ static hn_err infer_scan(hn_call *c)
 
 static hn_err run_scan(hn_call *c)
 {
-    size_t rows = (size_t)c->in[SX]->shape.dim[0], n = (size_t)c->in[A]->shape.dim[0], states = (size_t)c->in[A]->shape.dim[1];
+    size_t rows = (size_t)c->in[SX]->shape.dim[0], n = (size_t)c->in[A]->shape.dim[0],
+        states = (size_t)c->in[A]->shape.dim[1];
     const float *x = c->in[SX]->data, *dt = c->in[DT]->data, *b = c->in[B]->data, *cc = c->in[C]->data;
     const float *a = c->in[A]->data, *d = c->in[D]->data;
     float *out = c->out[0]->data, *h;
@@ -113,7 +118,11 @@ static hn_err run_scan(hn_call *c)
 
 static const hn_attr_spec attr[] = { { "at", HN_ATTR_INT, "where in the session's state" }, { 0 } };
 
-const hn_op hn_op_short_conv = { .name = "ShortConv", .domain = "hone", .since = 1, .min_in = 3, .max_in = 4, .min_out = 1,
-                                 .max_out = 1, .flags = HN_OP_STATE, .attr = attr, .infer = infer_conv, .run = run_conv };
-const hn_op hn_op_selective_scan = { .name = "SelectiveScan", .domain = "hone", .since = 1, .min_in = 7, .max_in = 7, .min_out = 1,
-                                     .max_out = 1, .flags = HN_OP_STATE, .attr = attr, .infer = infer_scan, .run = run_scan };
+const hn_op hn_op_short_conv = { .name = "ShortConv", .domain = "hone", .since = 1, .min_in = 3, .max_in = 4,
+                                 .min_out = 1,
+                                 .max_out = 1, .flags = HN_OP_STATE, .attr = attr, .infer = infer_conv,
+                                     .run = run_conv };
+const hn_op hn_op_selective_scan = { .name = "SelectiveScan", .domain = "hone", .since = 1, .min_in = 7, .max_in = 7,
+                                     .min_out = 1,
+                                     .max_out = 1, .flags = HN_OP_STATE, .attr = attr, .infer = infer_scan,
+                                         .run = run_scan };

@@ -24,7 +24,8 @@ static void build(hn_build *b, bool learned, hn_act_kind act)
             q = hn_lm_rope(b, q, b->s.heads, b->freq, b->rope_magnitude);
             k = hn_lm_rope(b, k, b->s.kv_heads, b->freq, b->rope_magnitude);
         }
-        hn_value *y = hn_lm_attend(b, &(hn_attend){ .q = q, .k = k, .v = v, .layer = l, .scale = 1 / sqrtf((float)b->s.head_size) });
+        hn_value *y = hn_lm_attend(b, &(hn_attend){ .q = q, .k = k, .v = v, .layer = l,
+                                                    .scale = 1 / sqrtf((float)b->s.head_size) });
         x = hn_lm_norm(b, hn_lm_add(b, x, hn_lm_linear(b, y, "attn_output", l)), "attn_output_norm", l);
         x = hn_lm_norm(b, hn_lm_add(b, x, hn_lm_mlp(b, x, l, act)), "layer_output_norm", l);
     }

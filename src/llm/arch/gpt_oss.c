@@ -16,7 +16,8 @@ static void build(hn_build *b)
         q = hn_lm_rope(b, q, b->s.heads, b->freq, b->rope_magnitude);
         k = hn_lm_rope(b, k, b->s.kv_heads, b->freq, b->rope_magnitude);
         y = hn_lm_attend(b, &(hn_attend){ .q = q, .k = k, .v = v, .layer = l, .scale = 1 / sqrtf((float)b->s.head_size),
-                                          .window = l % 2 ? 0 : window, .sinks = hn_lm_sinks(b, "attn_sinks.weight", l) });
+                                          .window = l % 2 ? 0 : window,
+                                              .sinks = hn_lm_sinks(b, "attn_sinks.weight", l) });
         x = hn_lm_add(b, x, hn_lm_linear(b, y, "attn_output", l));
         y = hn_lm_rms(b, x, "post_attention_norm", l);
         x = hn_lm_add(b, x, hn_lm_experts(b, y, l, &(hn_experts){ .clamp = 7 }));

@@ -60,7 +60,9 @@ static void build_granite(hn_build *b)
     b->rope_neighbours = true;
     b->logit_scale = logits != 0 ? 1 / logits : 1;
     build(b, &(family){ .embed = hn_key_f32(b, "embedding_scale", 1), .scores = hn_key_f32(b, "attention.scale", 0),
-                        .part = hn_key_f32(b, "residual_scale", 1), .still = !hn_key_bool(b, "rope.scaling.finetuned", true) });
+                        .part = hn_key_f32(b, "residual_scale", 1), .still = !hn_key_bool(b,
+                                                                                          "rope.scaling.finetuned",
+                                                                                              true) });
 }
 
 const hn_arch hn_arch_llama = { "llama", build_llama };

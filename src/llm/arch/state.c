@@ -7,14 +7,17 @@
 
 #include "llm/build.h"
 
-static hn_value *mamba_layer(hn_build *b, hn_value *x, int l, uint32_t inner, uint32_t states, uint32_t rank, uint32_t taps)
+static hn_value *mamba_layer(hn_build *b, hn_value *x, int l, uint32_t inner, uint32_t states, uint32_t rank,
+                             uint32_t taps)
 {
     hn_value *z = hn_lm_linear_part(b, x, "ssm_in", l, inner, inner);
     x = hn_lm_linear_part(b, x, "ssm_in", l, 0, inner);
     x = hn_lm_act(b, hn_lm_short_conv(b, x, "ssm_conv1d", l, inner, taps), HN_ACT_SILU);
     hn_value *dt = hn_lm_linear_part(b, x, "ssm_x", l, 0, rank);
-    hn_scan s = { .x = x, .dt = hn_lm_linear(b, dt, "ssm_dt", l), .b = hn_lm_linear_part(b, x, "ssm_x", l, rank, states),
-                  .c = hn_lm_linear_part(b, x, "ssm_x", l, rank + states, states), .channels = inner, .states = states };
+    hn_scan s = { .x = x, .dt = hn_lm_linear(b, dt, "ssm_dt", l), .b = hn_lm_linear_part(b, x, "ssm_x", l, rank,
+                                                                                         states),
+                  .c = hn_lm_linear_part(b, x, "ssm_x", l, rank + states, states), .channels = inner,
+                      .states = states };
     x = hn_lm_glu(b, z, hn_lm_selective_scan(b, &s, l), HN_ACT_SILU);
     return hn_lm_linear(b, x, "ssm_out", l);
 }
@@ -32,7 +35,8 @@ static void build_mamba(hn_build *b)
 static hn_value *gated_conv(hn_build *b, hn_value *x, int l, uint32_t taps)
 {
     uint32_t n = b->s.width;
-    hn_value *in = hn_lm_linear_part(b, x, "shortconv.in_proj", l, 0, n), *out = hn_lm_linear_part(b, x, "shortconv.in_proj", l, n, n);
+    hn_value *in = hn_lm_linear_part(b, x, "shortconv.in_proj", l, 0, n),
+        *out = hn_lm_linear_part(b, x, "shortconv.in_proj", l, n, n);
     x = hn_lm_mul(b, in, hn_lm_linear_part(b, x, "shortconv.in_proj", l, 2 * n, n));
     x = hn_lm_mul(b, out, hn_lm_short_conv(b, x, "shortconv.conv", l, n, taps));
     return hn_lm_linear(b, x, "shortconv.out_proj", l);

@@ -13,7 +13,8 @@
 
 #define PIECE ((size_t)32)               /* rows of an expert's matrix per piece of work */
 
-typedef struct side { size_t group, blocks, k, row; bool integer; } side;    /* activations ready for a product; row: bytes */
+typedef struct side { size_t group, blocks, k,
+                      row; bool integer; } side;    /* activations ready for a product; row: bytes */
 
 typedef struct moe {
     hn_moe m;
@@ -36,7 +37,8 @@ static bool accepts(const hn_prep *p)
         return false;
     hn_moe m;
     hn_call c = hn_prep_call(p);
-    if (hn_moe_read(&c, &m) != HN_OK || !p->in[HN_MOE_GATE]->data || !p->in[HN_MOE_UP]->data || !p->in[HN_MOE_DOWN]->data)
+    if (hn_moe_read(&c, &m) != HN_OK || !p->in[HN_MOE_GATE]->data || !p->in[HN_MOE_UP]->data ||
+        !p->in[HN_MOE_DOWN]->data)
         return false;
     side g = side_of(m.gate, m.width), u = side_of(m.up, m.width);
     return g.group == u.group && g.integer == u.integer;
@@ -134,14 +136,18 @@ static void pack_token(void *arg, size_t t, unsigned worker)
 }
 
 /* Rows [from, from + n) of one expert's matrix of `rows` rows times all its tokens. */
-static void multiply(const job *j, int operand, int bias_operand, hn_qtype type, const side *s, const char *x, size_t expert,
+static void multiply(const job *j, int operand, int bias_operand, hn_qtype type, const side *s, const char *x,
+                     size_t expert,
                      size_t rows, size_t from, float *out)
 {
     const hn_tensor *w = j->r->in[operand];
-    size_t n = hn_min(PIECE, rows - from), first = j->first[expert], cols = j->first[expert + 1] - first, size = (size_t)w->shape.dim[1];
+    size_t n = hn_min(PIECE, rows - from), first = j->first[expert], cols = j->first[expert + 1] - first,
+        size = (size_t)w->shape.dim[1];
     const char *at = x + first * s->row;
-    hn_qdot d = { .type = type, .w = (const char *)w->data + (expert * rows + from) * size, .row_size = size, .rows = n, .cols = cols,
-                  .k = s->k, .x8 = (const hn_q8 *)(const void *)at, .ld_x8 = s->blocks, .x = (const float *)(const void *)at,
+    hn_qdot d = { .type = type, .w = (const char *)w->data + (expert * rows + from) * size, .row_size = size,
+                  .rows = n, .cols = cols,
+                  .k = s->k, .x8 = (const hn_q8 *)(const void *)at, .ld_x8 = s->blocks,
+                      .x = (const float *)(const void *)at,
                   .ld_x = s->k, .out = out + first * rows + from, .ld_out = rows };
     j->r->k->qdot(&d);
     if (j->r->node->in_count <= bias_operand || !j->r->in[bias_operand])
@@ -208,9 +214,12 @@ static hn_err run(const hn_run *r)
 {
     const moe *o = r->state;
     char *s = r->scratch;
-    job j = { .r = r, .o = o, .weight = (float *)(void *)(s + o->at_weight), .expert = (int32_t *)(void *)(s + o->at_expert),
-              .first = (uint32_t *)(void *)(s + o->at_order), .packed = s + o->at_packed, .gate = (float *)(void *)(s + o->at_gate),
-              .up = (float *)(void *)(s + o->at_up), .inner = s + o->at_inner, .out = (float *)(void *)(s + o->at_out) };
+    job j = { .r = r, .o = o, .weight = (float *)(void *)(s + o->at_weight),
+              .expert = (int32_t *)(void *)(s + o->at_expert),
+              .first = (uint32_t *)(void *)(s + o->at_order), .packed = s + o->at_packed,
+                  .gate = (float *)(void *)(s + o->at_gate),
+              .up = (float *)(void *)(s + o->at_up), .inner = s + o->at_inner,
+                  .out = (float *)(void *)(s + o->at_out) };
     j.place = j.first + o->m.experts + 1;
     route(&j);
     hn_parallel(r, o->rows, pack_token, &j);
@@ -221,4 +230,5 @@ static hn_err run(const hn_run *r)
     return HN_OK;
 }
 
-const hn_impl hn_impl_moe = { .name = "moe.q", .rule = HN_RULE_PLAIN, .accepts = accepts, .prepare = prepare, .run = run };
+const hn_impl hn_impl_moe = { .name = "moe.q", .rule = HN_RULE_PLAIN, .accepts = accepts, .prepare = prepare,
+                              .run = run };

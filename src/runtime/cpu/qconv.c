@@ -201,6 +201,7 @@ static void gather(const qconv *c, const uint8_t *image, size_t group, size_t pi
     int64_t y0 = (int64_t)(pixel / c->out_w * c->stride_h) - c->pad_top;
     int64_t x0 = (int64_t)(pixel % c->out_w * c->stride_w) - c->pad_left;
     const uint8_t *from = image + group * in_c;
+    memset(row + c->k, 0, c->lda - c->k);            /* weights are 0 there, but a sum of nothing known is nothing known */
     for (size_t i = 0; i < c->kh; i++) {
         int64_t y = y0 + (int64_t)(i * c->dil_h);
         uint8_t *to = row + i * c->kw * in_c;
