@@ -181,6 +181,10 @@ typedef enum hone_event { HONE_EVENT_GOOD, HONE_EVENT_ERROR, HONE_EVENT_NAN } ho
 /* Tells the agent how a run of `build` went and how long it took: on that it keeps a build or goes back. */
 HONE_API hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint64_t build,
                                  hone_event event, double milliseconds, hone_error *err);
+/* Tells it the mean of an input or output over some runs: a build whose numbers lie further from the recorded ones
+ * than its manifest allows (hone package --max-drift) is taken back. */
+HONE_API hone_status hone_report_mean(hone_ctx *ctx, const char *store, const char *name, uint64_t build,
+                                      const char *port, double mean, hone_error *err);
 
 /* ---- Session ------------------------------------------------------------------------- */
 

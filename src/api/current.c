@@ -101,3 +101,10 @@ hone_status hone_report(hone_ctx *ctx, const char *store, const char *name, uint
     hn_ctx cx = { .env = &ctx->env };
     return hn_api_fail(err, hn_store_report(&cx, store, name, build, (hn_event)event, milliseconds), &cx);
 }
+
+hone_status hone_report_mean(hone_ctx *ctx, const char *store, const char *name, uint64_t build, const char *port,
+                             double mean, hone_error *err)
+{
+    hn_ctx cx = { .env = &ctx->env };
+    return hn_api_fail(err, hn_store_report_mean(&cx, store, name, build, port, mean), &cx);
+}

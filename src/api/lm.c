@@ -86,7 +86,8 @@ static hn_err want_tokenizer(hn_ctx *cx, const hone_lm *lm)
 }
 
 /* Into the caller's buffer, whose need is told in any case. */
-static hn_err hand_over(hn_ctx *cx, const void *from, size_t count, size_t item, const char *what, void *to, size_t cap, size_t *need)
+static hn_err hand_over(hn_ctx *cx, const void *from, size_t count, size_t item, const char *what, void *to,
+                        size_t cap, size_t *need)
 {
     *need = count;
     if (count > cap)
@@ -114,8 +115,8 @@ hone_status hone_lm_tokenize(const hone_lm *lm, const char *text, size_t len, un
     return hn_api_fail(err, e, &cx);
 }
 
-hone_status hone_lm_detokenize(const hone_lm *lm, const int32_t *ids, size_t count, unsigned flags, char *text, size_t cap,
-                               size_t *len, hone_error *err)
+hone_status hone_lm_detokenize(const hone_lm *lm, const int32_t *ids, size_t count, unsigned flags, char *text,
+                               size_t cap, size_t *len, hone_error *err)
 {
     hn_ctx cx = { .env = &lm->ctx->env };
     hn_buf b = { .cx = &cx };
@@ -142,7 +143,8 @@ static hn_err read_chat(hn_ctx *cx, const char *json, json_t **out)
     }
     if (!v || !json_is_object(v)) {
         json_decref(v);
-        return hn_fail(cx, HN_EFORMAT, "chat: expected JSON, a list of messages or an object with one; line %d: %s", why.line, why.text);
+        return hn_fail(cx, HN_EFORMAT, "chat: expected JSON, a list of messages or an object with one; line %d: %s",
+                       why.line, why.text);
     }
     *out = v;
     return HN_OK;
@@ -174,8 +176,8 @@ static hn_err write_message(hn_ctx *cx, hn_text said, const json_t *tools, char 
     return e;
 }
 
-hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json, size_t cap,
-                            size_t *len, hone_error *err)
+hone_status hone_lm_message(const hone_lm *lm, const char *text, size_t text_len, const char *tools, char *json,
+                            size_t cap, size_t *len, hone_error *err)
 {
     hn_ctx cx = { .env = &lm->ctx->env };
     json_error_t why;
@@ -226,7 +228,8 @@ hone_status hone_grammar_from_schema(hone_lm *lm, const char *json, hone_grammar
     json_error_t why;
     hn_buf text = { .cx = &cx };
     json_t *schema = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    hn_err e = schema ? hn_schema_grammar(&cx, schema, &text) : hn_fail(&cx, HN_EFORMAT, "schema: line %d: %s", why.line, why.text);
+    hn_err e = schema ? hn_schema_grammar(&cx, schema, &text)
+                      : hn_fail(&cx, HN_EFORMAT, "schema: line %d: %s", why.line, why.text);
     if (!e)
         e = make_grammar(&cx, lm, (hn_text){ text.data, text.len }, out);
     json_decref(schema);

@@ -148,7 +148,8 @@ static hn_err set_guess(hn_ctx *cx, hone_stream *s, hone_guess how, hone_lm *sma
 {
     hn_talk_opts o = s->o;
     hn_draft_model *d = NULL;
-    if (most > HN_GUESS_MAX || how < HONE_GUESS_NONE || how > HONE_GUESS_MODEL || (how == HONE_GUESS_MODEL) != (small != NULL))
+    if (most > HN_GUESS_MAX || how < HONE_GUESS_NONE || how > HONE_GUESS_MODEL ||
+        (how == HONE_GUESS_MODEL) != (small != NULL))
         return hn_fail(cx, HN_EARG, "expected a hone_guess, a model with HONE_GUESS_MODEL only, and at most %d tokens", HN_GUESS_MAX);
     if (small)
         HN_TRY(hn_draft_model_new(cx, &s->lm->m, &small->m, s->lm->ctx->env.pool, &d));
@@ -205,8 +206,8 @@ static hn_err set_answer(hn_ctx *cx, hone_stream *s, const hone_answer_opts *fro
     return e;
 }
 
-hone_status hone_stream_answer(hone_stream *s, const int32_t *ids, size_t count, const hone_answer_opts *opts, hone_said *said,
-                               void *user, hone_answer *out, hone_error *err)
+hone_status hone_stream_answer(hone_stream *s, const int32_t *ids, size_t count, const hone_answer_opts *opts,
+                               hone_said *said, void *user, hone_answer *out, hone_error *err)
 {
     hn_ctx cx = { .env = &s->lm->ctx->env };
     listener l = { said, user };
@@ -215,9 +216,10 @@ hone_status hone_stream_answer(hone_stream *s, const int32_t *ids, size_t count,
     if (!e)
         e = hn_talk_answer(&cx, s->talk, (hn_ids){ ids, count }, tell, &l, &t);
     if (!e && out)
-        *out = (hone_answer){ .prompt_tokens = t.prompt_tokens, .reused_tokens = t.reused_tokens, .answer_tokens = t.answer_tokens,
-                              .guessed = t.guessed, .guessed_right = t.guessed_right,
-                              .prompt_ms = t.prompt_ms, .first_ms = t.first_ms, .answer_ms = t.answer_ms, .end = (hone_end)t.end };
+        *out = (hone_answer){ .prompt_tokens = t.prompt_tokens, .reused_tokens = t.reused_tokens,
+                              .answer_tokens = t.answer_tokens, .guessed = t.guessed, .guessed_right = t.guessed_right,
+                              .prompt_ms = t.prompt_ms, .first_ms = t.first_ms, .answer_ms = t.answer_ms,
+                              .end = (hone_end)t.end };
     return hn_api_fail(err, e, &cx);
 }
 

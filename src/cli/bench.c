@@ -363,7 +363,7 @@ static const hn_opt opts[] = {
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
     { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library", NULL, 0, 0 },
     HN_LM_MODEL_OPTS,
-    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512)", NULL, 1, 1000000 },
+    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
     { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads", NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },

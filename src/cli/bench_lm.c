@@ -144,6 +144,8 @@ hn_err hn_bench_lm(hn_cli *c, const char *path)
     uint64_t begin = hn_now_ns();
     hn_err e = hn_lm_job_open(c, path, &j);
     f.load_ms = hn_ms(hn_now_ns() - begin);
+    if (!e && hn_arg_count(&c->args, "prompt-tokens") == 0 && f.answer < j.m.o.context)
+        f.prompt = hn_min(f.prompt, j.m.o.context - f.answer);
     if (!e && f.prompt + f.answer > j.m.o.context)
         e = hn_fail(&c->cx, HN_EARG, "%zu + %zu tokens do not fit the context of %zu: give a larger --context, or fewer "
                     "--prompt-tokens", f.prompt, f.answer, j.m.o.context);

@@ -138,15 +138,16 @@ static hn_err read_tools(chat *c)
     c->tools = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (json_is_array(c->tools))
         return HN_OK;
-    return hn_fail(&c->j->c->cx, HN_EFORMAT, "%s: expected a JSON list of tools: %s", path, c->tools ? "found something else" : why.text);
+    return hn_fail(&c->j->c->cx, HN_EFORMAT, "%s: expected a JSON list of tools: %s", path,
+                   c->tools ? "found something else" : why.text);
 }
 
 static void print_stats(const chat *c, const hn_talk_stats *s)
 {
     if (c->j->c->quiet || (!c->terminal && !isatty(2)))
         return;
-    fprintf(stderr, "%s%zu tokens read (%zu kept), %zu said, %.1f tokens/s%s%s\n", hn_style(stderr, HN_STYLE_DIM), s->prompt_tokens,
-            s->reused_tokens, s->answer_tokens, s->answer_ms > 0 ? (double)s->answer_tokens / s->answer_ms * 1e3 : 0,
+    fprintf(stderr, "%s%zu tokens read (%zu kept), %zu said, %.1f tokens/s%s%s\n", hn_style(stderr, HN_STYLE_DIM),
+            s->prompt_tokens, s->reused_tokens, s->answer_tokens, s->answer_ms > 0 ? (double)s->answer_tokens / s->answer_ms * 1e3 : 0,
             s->end == HN_END_CALLER ? ", stopped" : s->end == HN_END_FULL ? ", the context is full: /reset or a larger --context"
             : s->end == HN_END_LENGTH ? ", cut at --tokens" : "", hn_style(stderr, HN_STYLE_PLAIN));
 }
@@ -292,7 +293,8 @@ static const hn_operand operands[] = {
 static const hn_opt opts[] = {
     { "prompt", 'p', HN_OPT_TEXT, "TEXT", "one turn: answer this and stop", NULL, 0, 0 },
     { "system", 0, HN_OPT_TEXT, "TEXT", "an instruction ahead of the conversation", NULL, 0, 0 },
-    { "tools", 0, HN_OPT_FILE, "FILE", "tools offered to the model: a JSON list; calls it makes are printed", NULL, 0, 0 },
+    { "tools", 0, HN_OPT_FILE, "FILE", "tools offered to the model: a JSON list; calls it makes are printed", NULL,
+      0, 0 },
     HN_LM_MODEL_OPTS, HN_LM_ADAPTER_OPTS, HN_LM_SAMPLE_OPTS, { 0 }
 };
 

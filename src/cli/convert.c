@@ -161,9 +161,9 @@ const hn_command hn_command_convert = {
     .name = "convert",
     .summary = "turn other people's model files into GGUF",
     .example = "hone convert ~/models/Qwen2.5-0.5B-Instruct qwen.gguf",
-    .help = "A Hugging Face folder holds config.json, weights in .safetensors, and a tokenizer; chat template and special\n"
-            "tokens come along.  Tensors pass through a few megabytes: memory does not grow with the model.  A tensor\n"
-            "nobody understands is an error by its name.\n\n"
+    .help = "A Hugging Face folder holds config.json, weights in .safetensors, and a tokenizer; chat template\n"
+            "and special tokens come along.  Tensors pass through a few megabytes: memory does not grow with the\n"
+            "model.  A tensor nobody understands is an error by its name.\n\n"
             "To .safetensors: the tensors of a GGUF or safetensors file, block types as floats, names as they are.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

@@ -39,7 +39,8 @@ static hn_err tell(hn_cli *c, teller *t, const hn_talk_stats *s)
     double rate = s->answer_ms > 0 ? (double)s->answer_tokens / s->answer_ms * 1e3 : 0;
     if (c->json)
         return hn_json_print(&c->cx, json_pack("{s:s%, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "text", t->text.data ? t->text.data : "",
-                                               t->text.len, "end", ends[s->end], "prompt_tokens", (json_int_t)s->prompt_tokens,
+                                               t->text.len, "end", ends[s->end], "prompt_tokens",
+                                               (json_int_t)s->prompt_tokens,
                                                "reused_tokens", (json_int_t)s->reused_tokens, "guessed_tokens",
                                                (json_int_t)s->guessed, "guessed_right", (json_int_t)s->guessed_right,
                                                "answer_tokens", (json_int_t)s->answer_tokens, "prompt_ms", s->prompt_ms,

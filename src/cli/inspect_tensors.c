@@ -24,16 +24,20 @@ bool hn_is_tensor_file(const char *path)
     return is;
 }
 
+static void add_to(json_t *object, const char *key, size_t more)
+{
+    json_int_t sum = json_integer_value(json_object_get(object, key)) + (json_int_t)more;
+    json_object_set_new(object, key, json_integer(sum));
+}
+
 static void add_tensor(json_t *report, const char *name, const char *type, const hn_shape *s, size_t size)
 {
     json_t *types = json_object_get(report, "types"), *dims = json_array();
     for (int d = 0; d < s->rank; d++)
         json_array_append_new(dims, json_integer(s->dim[d]));
-    json_object_set_new(types, type, json_integer(json_integer_value(json_object_get(types, type)) + 1));
-    json_object_set_new(report, "parameters", json_integer(json_integer_value(json_object_get(report,
-                                                                                              "parameters")) + (json_int_t)hn_shape_count(s)));
-    json_object_set_new(report, "bytes", json_integer(json_integer_value(json_object_get(report,
-                                                                                         "bytes")) + (json_int_t)size));
+    add_to(types, type, 1);
+    add_to(report, "parameters", hn_shape_count(s));
+    add_to(report, "bytes", size);
     json_array_append_new(json_object_get(report, "tensors"),
                           json_pack("{s:s%, s:s, s:o, s:I}", "tensor", name, hn_utf8_valid(name, strlen(name)),
                                     "type", type, "dims", dims,

@@ -73,7 +73,8 @@ static hn_err read_bias(hn_lm_job *j, hn_sample_opts *o)
         long id = strtol(text, &end, 10);
         double add = *end == '=' ? strtod(end + 1, &end) : NAN;
         if (*end || isnan(add) || id < 0 || id >= (long)j->m.shape.vocab)
-            return hn_fail(&j->c->cx, HN_EARG, "--logit-bias %s: expected ID=X with an id below %u", text, j->m.shape.vocab);
+            return hn_fail(&j->c->cx, HN_EARG, "--logit-bias %s: expected ID=X with an id below %u", text,
+                           j->m.shape.vocab);
         bias[i] = (hn_bias){ (int32_t)id, (float)add };
     }
     o->bias = bias;
@@ -96,7 +97,8 @@ static hn_err schema_text(hn_ctx *cx, const char *path, const hn_file *f, hn_buf
 static hn_err read_grammar(hn_lm_job *j)
 {
     hn_ctx *cx = &j->c->cx;
-    const char *grammar = hn_arg_text(&j->c->args, "grammar", NULL), *schema = hn_arg_text(&j->c->args, "json-schema", NULL);
+    const char *grammar = hn_arg_text(&j->c->args, "grammar", NULL);
+    const char *schema = hn_arg_text(&j->c->args, "json-schema", NULL);
     hn_buf text = { .cx = cx };
     hn_file f;
     if (!grammar && !schema)
@@ -108,7 +110,8 @@ static hn_err read_grammar(hn_lm_job *j)
     HN_TRY(hn_file_open(cx, grammar ? grammar : schema, &f));
     hn_err e = schema ? schema_text(cx, schema, &f, &text) : HN_OK;
     if (!e)
-        e = hn_grammar_new(cx, schema ? (hn_text){ text.data, text.len } : (hn_text){ (const char *)f.data, f.len }, &j->grammar);
+        e = hn_grammar_new(cx, schema ? (hn_text){ text.data, text.len } : (hn_text){ (const char *)f.data, f.len },
+                           &j->grammar);
     if (!e)
         e = hn_vocab_new(cx, j->m.tok, &j->vocab);
     hn_buf_free(&text);
@@ -172,9 +175,11 @@ hn_err hn_lm_job_talk_opts(hn_lm_job *j, hn_talk_opts *out)
     clock_gettime(CLOCK_REALTIME, &now);
     *out = (hn_talk_opts){
         .sample = { .seed = (uint64_t)hn_arg_int(a, "seed", now.tv_sec ^ now.tv_nsec),
-                    .temperature = (float)hn_arg_real(a, "temperature", 0.8), .top_k = (uint32_t)hn_arg_int(a, "top-k", 40),
+                    .temperature = (float)hn_arg_real(a, "temperature", 0.8),
+                    .top_k = (uint32_t)hn_arg_int(a, "top-k", 40),
                     .top_p = (float)hn_arg_real(a, "top-p", 0.95), .min_p = (float)hn_arg_real(a, "min-p", 0.05),
-                    .typical_p = (float)hn_arg_real(a, "typical", 1), .repeat = (float)hn_arg_real(a, "repeat-penalty", 1),
+                    .typical_p = (float)hn_arg_real(a, "typical", 1),
+                    .repeat = (float)hn_arg_real(a, "repeat-penalty", 1),
                     .frequency = (float)hn_arg_real(a, "frequency-penalty", 0),
                     .presence = (float)hn_arg_real(a, "presence-penalty", 0),
                     .penalty_window = (uint32_t)hn_arg_int(a, "penalty-window", 64),

@@ -172,6 +172,7 @@ static hn_err read_options(job *j)
     o->licence = hn_arg_text(a, "licence", NULL);
     o->load_ms_max = hn_arg_real(a, "max-load-ms", 0);
     o->p95_ms_max = hn_arg_real(a, "max-p95-ms", 0);
+    o->drift_max = hn_arg_real(a, "max-drift", 0);
     o->trial_runs = (unsigned)hn_arg_int(a, "trial-runs", 20);
     o->atol = hn_arg_real(a, "atol", -1);
     o->rtol = hn_arg_real(a, "rtol", 0);
@@ -269,6 +270,7 @@ static const hn_opt opts[] = {
     { "cpu", 0, HN_OPT_TEXT, "CPU", "only for this processor; may be repeated (all Hone runs on)", NULL, 0, 0 },
     { "max-load-ms", 0, HN_OPT_REAL, "MS", "devices refuse it when it loads slower", NULL, 0, 1e9 },
     { "max-p95-ms", 0, HN_OPT_REAL, "MS", "devices refuse it when 5 % of its runs are slower", NULL, 0, 1e9 },
+    { "max-drift", 0, HN_OPT_REAL, "X", "taken back when reported means move by X recorded deviations", NULL, 0, 1e9 },
     { "trial-runs", 0, HN_OPT_INT, "N", "runs a device makes before it is used (20)", NULL, 1, 10000 },
     { "atol", 0, HN_OPT_REAL, "X", "how far a device's results may be off (a thousandth of their range)", NULL, 0,
       1e9 },

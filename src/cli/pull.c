@@ -18,13 +18,21 @@ static hn_err copy(hn_cli *c, const hn_system *sys, const char *from, const char
     return e;
 }
 
+/* A URL that ends in a tag or a digest is a registry's, one without TLS perhaps; any other is a file's. */
+static bool names_package(const char *url)
+{
+    const char *last = strrchr(url, '/');
+    return last > strstr(url, "://") + 2 && (strchr(last, ':') || strstr(last, "@sha256"));
+}
+
 static hn_err run(hn_cli *c)
 {
     const hn_system *sys;
     const char *from = c->args.operand[0], *to = c->args.operand_count > 1 ? c->args.operand[1] : NULL;
     hn_package p;
-    if (!to && strstr(from, "://"))
-        return hn_cli_download(c, from);
+    if (strstr(from, "://") && !names_package(from))
+        return to ? hn_fail(&c->cx, HN_EARG, "'%s': one argument too many; -o %s says where a file goes", to, to) :
+                    hn_cli_download(c, from);
     if (!to)
         return hn_fail(&c->cx, HN_EARG, "where to?  hone pull %s FOLDER, or an archive that ends in .tar", from);
     HN_TRY(hn_system_open(&c->cx, &sys));
@@ -53,7 +61,7 @@ const hn_command hn_command_pull = {
     .example = "hone pull registry.example/models/kws:417 kws-417.tar",
     .help = "Every blob is checked against the hash its manifest gives, and the manifest against the digest if the "
             "reference\nhas one: then the registry need not be trusted. Credentials as for `hone push`.\n\n"
-            "A URL (https://, http://, file://) without TO is fetched as it is, over a line that may break: what has "
+            "Any other URL (https://, http://, file://) is fetched as it is, over a line that may break: what has "
             "come lies\nin OUT.part, now or in a later call it goes on from there, and OUT appears only when it is "
             "whole and right. A\nserver that sends without end, or hardly at all, is left.",
     .exits = "1: nothing lies there; 6: nobody answered, or not to the end; 7: not what the hash says",

@@ -266,7 +266,8 @@ static hn_qtype fit(hn_qtype t, size_t row)
     case HN_QT_Q4_K: t = HN_QT_Q5_0; break;
     case HN_QT_Q5_K: t = HN_QT_Q5_1; break;
     case HN_QT_Q6_K: t = HN_QT_Q8_0; break;
-    case HN_QT_Q2_0: case HN_QT_Q1_0: case HN_QT_NVFP4: case HN_QT_Q2_K: case HN_QT_Q3_K: case HN_QT_TQ1_0: case HN_QT_TQ2_0:
+    case HN_QT_Q2_0: case HN_QT_Q1_0: case HN_QT_NVFP4: case HN_QT_Q2_K: case HN_QT_Q3_K: case HN_QT_TQ1_0:
+    case HN_QT_TQ2_0:
         t = HN_QT_Q4_0;
         break;
     default: t = HN_QT_IQ4_NL; break;

@@ -74,11 +74,11 @@ static hn_err find_importance(hn_ctx *cx, const quantizer *q, const hn_gguf_tens
     const hn_importance *i = q->o->importance ? hn_imatrix_find(q->o->importance, t->name) : NULL;
     if (i && i->count != row && i->count != hn_mul(row, matrices))
         return hn_fail(cx, HN_EFORMAT,
-                       "tensor '%s' has rows of %zu, the importance matrix %zu values for it: it belongs to another model",
+                       "tensor '%s' has rows of %zu, the importance matrix %zu values for it: it is another model's",
                        t->name, row, i->count);
     if (!i && hn_mix_needs_importance(q->o->mix.mix, t->name, to))
         return hn_fail(cx, HN_EARG,
-                       "tensor '%s' as %s is of no use without an importance matrix for it: give one with --imatrix FILE",
+                       "tensor '%s' as %s is of no use without an importance matrix: give one with --imatrix FILE",
                        t->name, hn_qtype_get(to)->name);
     *out = hn_q_heeds_importance(to) || hn_q_is_lattice(to) ? i : NULL;
     return HN_OK;

@@ -78,7 +78,8 @@ static hn_err refresh_with_grace(hn_round *d, const char *dir, hn_tuf **out)
         e = refresh(d, dir, now - d->o->grace_days * DAY, out);
         d->r->grace = e == HN_OK;
     }
-    return hn_because(&d->r->why, e == HN_ENET ? HN_WHY_NETWORK : is_expired(d) ? HN_WHY_EXPIRED : HN_WHY_METADATA, e);
+    bool silence = e == HN_ENET || e == HN_ENO;
+    return hn_because(&d->r->why, silence ? HN_WHY_NETWORK : is_expired(d) ? HN_WHY_EXPIRED : HN_WHY_METADATA, e);
 }
 
 /* A small signed file, into memory. */
@@ -171,6 +172,16 @@ hn_err hn_round_look(hn_round *d)
 
 /* ---- Files ------------------------------------------------------------------------------------------------ */
 
+/* Too much came, or there was no place for it: the disk knows which. */
+static hn_reason reason_of_fetch(const hn_round *d, hn_err e, uint64_t missing)
+{
+    hn_reason unused = HN_WHY_NONE;
+    hn_ctx quiet = { .env = d->cx->env };
+    if (e == HN_ELIMIT)
+        return hn_store_room(&quiet, &d->s, missing, &unused) ? HN_WHY_NO_ROOM : HN_WHY_LENGTH;
+    return e == HN_EREFUSED ? HN_WHY_LENGTH : e == HN_EIO ? HN_WHY_STORE_IO : HN_WHY_NETWORK;
+}
+
 /* A blob by its hash, into tmp/; goes on where an earlier round was cut. */
 static hn_err fetch_blob(hn_round *d, const hn_digest *sha256, uint64_t length, hn_path *at)
 {
@@ -195,8 +206,7 @@ static hn_err fetch_blob(hn_round *d, const hn_digest *sha256, uint64_t length, 
     uint64_t came = has > had ? has - had : 0;
     d->r->fetched += came;
     hn_policy_spend(NULL, d->s.root.text, came);
-    return hn_because(&d->r->why, e == HN_ELIMIT ? HN_WHY_NO_ROOM : e == HN_EREFUSED ? HN_WHY_LENGTH
-                      : HN_WHY_NETWORK, e);
+    return hn_because(&d->r->why, reason_of_fetch(d, e, length - (has < length ? has : length)), e);
 }
 
 /* The smallest delta that starts from a file the store has and takes no more memory than allowed. */

@@ -47,7 +47,39 @@ hn_err hn_round_test(hn_round *d)
 
 /* ---- What applications reported ------------------------------------------------------------------------------ */
 
-typedef struct health { unsigned good, errors, nans; double p95_ms; } health;
+enum { PORTS_MAX = 64 };                              /* as many as a manifest may describe */
+
+typedef struct health {
+    unsigned good, errors, nans;
+    double p95_ms;
+    double sum[PORTS_MAX];                            /* of reported means, by the manifest's distribution */
+    unsigned means[PORTS_MAX];
+} health;
+
+static void add_mean(const hn_manifest *m, const char *line, health *h)
+{
+    double mean;
+    int at = 0;
+    if (sscanf(line, "mean %lf %n", &mean, &at) != 1 || !at)
+        return;
+    size_t len = strcspn(line + at, "\n");
+    for (size_t i = 0; i < m->health.stat_count && i < PORTS_MAX; i++)
+        if (strlen(m->health.stat[i].name) == len && memcmp(m->health.stat[i].name, line + at, len) == 0) {
+            h->sum[i] += mean;
+            h->means[i]++;
+        }
+}
+
+/* Is the mean of what was reported further from the recorded one than so many deviations? */
+static bool drifted(const hn_manifest *m, const health *h)
+{
+    for (size_t i = 0; i < m->health.stat_count && i < PORTS_MAX && m->health.drift_max > 0; i++) {
+        const hn_mstat *s = &m->health.stat[i];
+        if (h->means[i] && fabs(h->sum[i] / h->means[i] - s->mean) > m->health.drift_max * s->deviation)
+            return true;
+    }
+    return false;
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -58,7 +90,7 @@ static int by_size(const void *a, const void *b)
 static hn_err read_health(hn_round *d, uint64_t build, health *out)
 {
     hn_path path;
-    char line[96], event[16];
+    char line[HN_PORT_MAX + 64], event[16];
     double *ms = hn_calloc(d->cx, SAMPLES_MAX, sizeof *ms), one;
     size_t n = 0;
     health h = { 0 };
@@ -67,7 +99,8 @@ static hn_err read_health(hn_round *d, uint64_t build, health *out)
     hn_err e = hn_path_make(d->cx, &path, "%s/health/%s.%llu", d->s.root.text, d->o->name, (unsigned long long)build);
     FILE *f = e ? NULL : fopen(path.text, "re");
     while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%15s %lf", event, &one) != 2)
+        add_mean(&d->m, line, &h);
+        if (sscanf(line, "%15s %lf", event, &one) != 2 || strcmp(event, "mean") == 0)
             continue;
         h.good += strcmp(event, hn_event_names[HN_EVENT_GOOD]) == 0;
         h.errors += strcmp(event, hn_event_names[HN_EVENT_ERROR]) == 0;
@@ -93,6 +126,8 @@ static hn_reason judge(const hn_round *d, const health *now, const health *old)
         return HN_WHY_HEALTH_NAN;
     if (now->errors > 1 && now->errors > d->m.health.errors_max * all)
         return HN_WHY_HEALTH_ERRORS;
+    if (drifted(&d->m, now))
+        return HN_WHY_HEALTH_DRIFT;
     if (now->good < d->m.health.trial_runs)
         return HN_WHY_NONE;
     bool slow = d->m.health.p95_ms_max > 0 && now->p95_ms > d->m.health.p95_ms_max;

@@ -69,6 +69,7 @@ typedef struct hn_package_opts {
     const char *const *from; size_t from_count;          /* earlier packages to make deltas from */
     const uint64_t *downgrade; size_t downgrade_count;   /* builds that may go back to this one */
     double load_ms_max, p95_ms_max;                      /* 0: no limit */
+    double drift_max;                                    /* in recorded deviations; 0: not watched */
     unsigned trial_runs;                                 /* 0: 20 */
     double atol, rtol;                                   /* of the recordings; atol below 0: by the outputs' range */
 } hn_package_opts;

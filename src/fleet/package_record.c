@@ -185,6 +185,8 @@ static void fill_manifest(recorder *r, json_t *m, const hn_package_report *repor
                                (json_int_t)(2 * ram + 32 * mib), "distribution", r->spread);
     if (o->load_ms_max > 0)
         json_object_set_new(health, "max_load_ms", json_real(o->load_ms_max));
+    if (o->drift_max > 0)
+        json_object_set_new(health, "max_drift", json_real(o->drift_max));
     if (o->p95_ms_max > 0)
         json_object_set_new(health, "max_p95_ms", json_real(o->p95_ms_max));
     json_object_set_new(m, "health", health);

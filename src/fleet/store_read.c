@@ -114,21 +114,36 @@ hn_err hn_store_pick(hn_ctx *cx, const char *store, const char *name, hn_pick pi
     return e;
 }
 
-hn_err hn_store_report(hn_ctx *cx, const char *store, const char *name, uint64_t build, hn_event event, double ms)
+static hn_err append(hn_ctx *cx, const char *store, const char *name, uint64_t build, const char *line, size_t len)
 {
-    char line[64];
     struct stat st;
     hn_path path;
-    if (!hn_name_ok(name) || event >= HN_EVENT_COUNT || !(ms >= 0))
-        return hn_fail(cx, HN_EARG, "a report needs a model's name, an event and a time");
     HN_TRY(hn_path_make(cx, &path, "%s/health/%s.%llu", store, name, (unsigned long long)build));
     int fd = open(path.text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return hn_fs_fail(cx, path.text, "written");
-    int n = snprintf(line, sizeof line, "%s %.3f\n", hn_event_names[event], ms);
-    bool room = fstat(fd, &st) == 0 && st.st_size + n <= HN_HEALTH_BYTES_MAX;
-    bool ok = !room || write(fd, line, (size_t)n) == n;
+    bool room = fstat(fd, &st) == 0 && st.st_size + (off_t)len <= HN_HEALTH_BYTES_MAX;
+    bool ok = !room || write(fd, line, len) == (ssize_t)len;
     hn_err e = ok ? HN_OK : hn_fs_fail(cx, path.text, "written");
     close(fd);
     return e;
+}
+
+hn_err hn_store_report(hn_ctx *cx, const char *store, const char *name, uint64_t build, hn_event event, double ms)
+{
+    char line[64];
+    if (!hn_name_ok(name) || event >= HN_EVENT_COUNT || !(ms >= 0))
+        return hn_fail(cx, HN_EARG, "a report needs a model's name, an event and a time");
+    int n = snprintf(line, sizeof line, "%s %.3f\n", hn_event_names[event], ms);
+    return append(cx, store, name, build, line, (size_t)n);
+}
+
+hn_err hn_store_report_mean(hn_ctx *cx, const char *store, const char *name, uint64_t build, const char *port,
+                            double mean)
+{
+    char line[HN_PORT_MAX + 64];
+    if (!hn_name_ok(name) || mean != mean || strlen(port) == 0 || strlen(port) > HN_PORT_MAX || strchr(port, '\n'))
+        return hn_fail(cx, HN_EARG, "a report needs a model's name, an input's or output's, and a number");
+    int n = snprintf(line, sizeof line, "mean %.9g %s\n", mean, port);
+    return append(cx, store, name, build, line, (size_t)n);
 }

@@ -8,7 +8,7 @@
 
 #include "fleet/slots.h"
 
-enum { HN_NAME_MAX = 63 };
+enum { HN_NAME_MAX = 63, HN_PORT_MAX = 200 };     /* a model's name; an input's or output's in reports */
 
 /* [a-z0-9][a-z0-9._-]{0,62}, so never a path of its own. */
 bool hn_name_ok(const char *name);
@@ -41,5 +41,8 @@ extern const char *const hn_event_names[HN_EVENT_COUNT];
  * growing at HN_HEALTH_BYTES_MAX: later events are dropped, which the agent reads as "enough". */
 #define HN_HEALTH_BYTES_MAX (256 << 10)
 hn_err hn_store_report(hn_ctx *cx, const char *store, const char *name, uint64_t build, hn_event event, double ms);
+/* The mean of an input or output over some runs, "mean VALUE PORT": for drift. */
+hn_err hn_store_report_mean(hn_ctx *cx, const char *store, const char *name, uint64_t build, const char *port,
+                            double mean);
 
 #endif

@@ -36,6 +36,8 @@ hn_err hn_integer_pair_read(hn_call *c, bool product, hn_integer_pair *out);
 enum { HN_RESIZE_ONE = 1 << 10 };
 typedef struct hn_place { int64_t low, high, rest; } hn_place;
 hn_place hn_place_of(const hn_node *n, int64_t i, int64_t in, int64_t out);
+/* The same with weights in float; gives the part of the way from low to high. */
+float hn_part_of(const hn_node *n, int64_t i, int64_t in, int64_t out, hn_place *p);
 
 /* A scale attribute: a positive finite number. */
 hn_err hn_scale_read(hn_call *c, const char *name, double *out);

@@ -119,7 +119,10 @@ hn_err hn_kv_fits(hn_ctx *cx, const hn_kv *kv, size_t more)
 }
 
 /* The first token that a group still needs when `count` are in it. */
-static size_t needed_from(const hn_kv_group *g, size_t count) { return g->keep && count > g->keep ? count - g->keep : 0; }
+static size_t needed_from(const hn_kv_group *g, size_t count)
+{
+    return g->keep && count > g->keep ? count - g->keep : 0;
+}
 
 /* Gives back what windows have left behind. */
 static void slide(hn_kv *kv)
@@ -185,8 +188,8 @@ hn_err hn_kv_share(hn_ctx *cx, hn_kv *to, const hn_kv *from, size_t count)
 {
     size_t pages = hn_ceil_div(count, HN_KV_PAGE);
     drop_pages(to);
-    if (to->row_size != from->row_size || to->o.layers != from->o.layers || to->o.type != from->o.type || to->o.state != from->o.state ||
-        memcmp(to->place, from->place, from->o.layers * sizeof *to->place) != 0)
+    if (to->row_size != from->row_size || to->o.layers != from->o.layers || to->o.type != from->o.type ||
+        to->o.state != from->o.state || memcmp(to->place, from->place, from->o.layers * sizeof *to->place) != 0)
         return hn_fail(cx, HN_EARG, "only streams on the same model can share what they have read");
     if (count > to->o.tokens_max || !can_hold(from, count))
         return hn_fail(cx, HN_EARG, "the first %zu tokens are not there to be shared: %zu were read, and windows or states have moved on",

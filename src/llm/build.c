@@ -315,7 +315,8 @@ void hn_lm_qkv(hn_build *b, hn_value *x, int layer, hn_value **q, hn_value **k, 
     bool fused = hn_has(b, "attn_qkv.weight", layer);
     *q = fused ? hn_lm_linear_part(b, x, "attn_qkv", layer, 0, wide) : hn_lm_linear(b, x, "attn_q", layer);
     *k = fused ? hn_lm_linear_part(b, x, "attn_qkv", layer, wide, narrow) : hn_lm_linear(b, x, "attn_k", layer);
-    *v = fused ? hn_lm_linear_part(b, x, "attn_qkv", layer, wide + narrow, narrow) : hn_lm_linear(b, x, "attn_v", layer);
+    *v = fused ? hn_lm_linear_part(b, x, "attn_qkv", layer, wide + narrow, narrow)
+               : hn_lm_linear(b, x, "attn_v", layer);
 }
 
 /* ---- Rotation -------------------------------------------------------------------------------------------- */

@@ -21,7 +21,8 @@ static bool same(hn_ids text, int32_t last, size_t a, size_t b, size_t n)
     return true;
 }
 
-static hn_err guess_from_text(hn_ctx *cx, void *user, hn_ids text, int32_t last, size_t most, int32_t *out, size_t *count)
+static hn_err guess_from_text(hn_ctx *cx, void *user, hn_ids text, int32_t last, size_t most, int32_t *out,
+                              size_t *count)
 {
     size_t n = text.count + 1;
     (void)cx;
@@ -108,7 +109,8 @@ static hn_err catch_up(hn_ctx *cx, hn_draft_model *d, hn_ids text, int32_t last,
     return hn_stream_read(cx, d->stream, &last, 1, false, logits);
 }
 
-static hn_err guess_by_model(hn_ctx *cx, void *user, hn_ids text, int32_t last, size_t most, int32_t *out, size_t *count)
+static hn_err guess_by_model(hn_ctx *cx, void *user, hn_ids text, int32_t last, size_t most, int32_t *out,
+                             size_t *count)
 {
     hn_draft_model *d = user;
     float *logits;

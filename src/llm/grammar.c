@@ -282,7 +282,8 @@ static hn_err begin(hn_ctx *cx, hn_match *m)
     hn_free(&m->cx, m->by_stack.slot);
     hn_free(&m->cx, m->by_state.slot);
     m->by_stack.slot = m->by_state.slot = NULL;
-    if (!widen(m, &m->by_stack) || !widen(m, &m->by_state) || !hn_grow(&m->cx, &m->stack, 0, &m->stack_cap, sizeof *m->stack) ||
+    if (!widen(m, &m->by_stack) || !widen(m, &m->by_state) ||
+        !hn_grow(&m->cx, &m->stack, 0, &m->stack_cap, sizeof *m->stack) ||
         !hn_grow(&m->cx, &m->seen, 0, &m->seen_cap, sizeof *m->seen))
         return explain(cx, m);
     m->stack[0] = (stack){ UINT32_MAX, UINT32_MAX };       /* found by no search */

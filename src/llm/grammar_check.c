@@ -129,7 +129,8 @@ static hn_err look(check *k, const uint8_t *gone)
         if (++looks > LOOKS_MAX)
             return hn_fail(k->cx, HN_ELIMIT, "grammar: too many rules that may begin with themselves to check");
         if (reaches(k, e->to, e->from))
-            return hn_fail(k->cx, HN_EFORMAT, "grammar: left recursion: a rule calls itself before it has read anything; "
+            return hn_fail(k->cx, HN_EFORMAT,
+                           "grammar: left recursion: a rule calls itself before it has read anything; "
                            "write what repeats with * instead");
     }
     return HN_OK;

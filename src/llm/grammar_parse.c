@@ -411,7 +411,9 @@ static hn_err read_name(parse *p, const char **text, size_t *len)
     while (!at_end(p) && word_char(*p->at))
         p->at++;
     *len = (size_t)(p->at - *text);
-    return *len == 0 ? bad(p, "expected a rule's name") : *len > NAME_MAX_LEN ? bad(p, "a name of more than 256 letters") : HN_OK;
+    if (*len == 0)
+        return bad(p, "expected a rule's name");
+    return *len > NAME_MAX_LEN ? bad(p, "a name of more than 256 letters") : HN_OK;
 }
 
 /* Does a definition begin here? */
@@ -626,7 +628,8 @@ static hn_err read_rules(parse *p)
         HN_TRY(read_name(p, &text, &len));
         HN_TRY(find_name(p, text, len, &n));
         if (n->defined)
-            return hn_fail(p->cx, HN_EFORMAT, "grammar, line %u: rule '%.*s' is defined twice", (unsigned)p->line, (int)len, text);
+            return hn_fail(p->cx, HN_EFORMAT, "grammar, line %u: rule '%.*s' is defined twice", (unsigned)p->line,
+                           (int)len, text);
         n->defined = true;
         p->f[0].rule = n->rule;
         p->at = (const char *)memchr(p->at, '=', (size_t)(p->end - p->at)) + 1;
@@ -634,8 +637,8 @@ static hn_err read_rules(parse *p)
     }
     for (size_t i = 0; i < p->name_count; i++)
         if (!p->name[i].defined)
-            return hn_fail(p->cx, HN_EFORMAT, "grammar, line %u: rule '%.*s' is used but not defined", (unsigned)p->name[i].line,
-                           (int)p->name[i].len, p->name[i].text);
+            return hn_fail(p->cx, HN_EFORMAT, "grammar, line %u: rule '%.*s' is used but not defined",
+                           (unsigned)p->name[i].line, (int)p->name[i].len, p->name[i].text);
     name *root = NULL;
     for (size_t i = 0; i < p->name_count && !root; i++)
         if (p->name[i].len == 4 && memcmp(p->name[i].text, "root", 4) == 0)

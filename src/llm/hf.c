@@ -18,13 +18,14 @@ static const hn_hf_family families[] = {
     { "llama", "llama", HN_HF_NEIGHBOURS }, { "mistral", "llama", HN_HF_NEIGHBOURS },
     { "mixtral", "llama", HN_HF_NEIGHBOURS }, { "granite", "granite", HN_HF_NEIGHBOURS },
     { "qwen2", "qwen2", 0 }, { "qwen2_moe", "qwen2moe", 0 }, { "qwen3", "qwen3", 0 }, { "qwen3_moe", "qwen3moe", 0 },
-    { "phi3", "phi3", 0 }, { "gemma", "gemma", HN_HF_PLUS_ONE }, { "gemma2", "gemma2", HN_HF_PLUS_ONE | HN_HF_SANDWICH },
+    { "phi3", "phi3", 0 }, { "gemma", "gemma", HN_HF_PLUS_ONE },
+    { "gemma2", "gemma2", HN_HF_PLUS_ONE | HN_HF_SANDWICH },
     { "gemma3_text", "gemma3", HN_HF_PLUS_ONE | HN_HF_SANDWICH }, { "olmo2", "olmo2", HN_HF_SANDWICH },
     { "starcoder2", "starcoder2", 0 }, { "stablelm", "stablelm", 0 }, { "cohere", "command-r", 0 },
     { "gpt2", "gpt2", HN_HF_TRANSPOSED }, { "bert", "bert", HN_HF_ENCODER },
 };
 
-/* ---- The folder --------------------------------------------------------------------------------------- */
+/* ---- The folder -------------------------------------------------------------------------------------- */
 
 hn_err hn_hf_json(hn_hf *h, const char *name, bool required, json_t **out)
 {
@@ -106,7 +107,7 @@ static hn_err find_family(hn_hf *h)
     return HN_OK;
 }
 
-/* ---- Names ----------------------------------------------------------------------------------------------- */
+/* ---- Names ------------------------------------------------------------------------------------------- */
 
 enum rule { RULE_NAME, RULE_SANDWICH, RULE_SCORE, RULE_SKIP };
 static const struct row { enum rule rule; const char *theirs, *ours; } table[] = {
@@ -218,7 +219,7 @@ static hn_err list_pieces(hn_hf *h, piece **out, size_t *count)
     return HN_OK;
 }
 
-/* ---- Tensors to write --------------------------------------------------------------------------------------- */
+/* ---- Tensors to write -------------------------------------------------------------------------------- */
 
 typedef struct target {
     const piece *part; size_t parts;     /* one, or an expert each */
@@ -292,7 +293,7 @@ static hn_err list_targets(hn_hf *h, target **out, size_t *count)
     return HN_OK;
 }
 
-/* ---- Bytes ------------------------------------------------------------------------------------------------------ */
+/* ---- Bytes ------------------------------------------------------------------------------------------- */
 
 /* Halves (i, i + size / 2) of each head become neighbours (2i, 2i + 1): where row r comes from. */
 static size_t turned_row(const hn_hf *h, size_t r)
@@ -376,7 +377,7 @@ static hn_err name_tensors(hn_hf *h, hn_gguf_writer *w, const target *t, size_t 
     return HN_OK;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------------------------- */
+/* ---- The whole --------------------------------------------------------------------------------------- */
 
 static hn_err write_file(hn_hf *h, hn_gguf_writer *w, hn_convert_report *r)
 {

@@ -49,7 +49,13 @@ enum { PARTS = sizeof parts / sizeof *parts };
 static void size_of(const shape *s, int i, size_t *rows, size_t *cols)
 {
     size_t narrow = (size_t)s->width / s->heads * s->kv_heads;
-    *rows = i == 0 || i == 12 ? s->vocab : i == 2 || i == 5 || i == 8 ? s->width : i == 3 || i == 4 ? narrow : i == 7 || i == 9 ? s->ffn : 0;
+    switch (i) {
+    case 0: case 12:        *rows = s->vocab; break;
+    case 2: case 5: case 8: *rows = s->width; break;
+    case 3: case 4:         *rows = narrow; break;
+    case 7: case 9:         *rows = s->ffn; break;
+    default:                *rows = 0;
+    }
     *cols = i == 8 ? s->ffn : i == 11 ? (size_t)s->context * (s->width / s->heads) : s->width;
 }
 

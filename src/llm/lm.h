@@ -57,12 +57,12 @@ size_t hn_stream_trim(hn_stream *s, size_t count);
 size_t hn_stream_kv_bytes(const hn_stream *s);    /* what is shared counts for this stream's part */
 size_t hn_stream_arena_bytes(const hn_stream *s);
 
-/* `s` becomes the first `count` tokens of `from`, without reading them: their keys and values are shared until one of the two
- * would write there.  HN_EARG when they are not all there, or model or adapters are others. */
+/* `s` becomes the first `count` tokens of `from`, without reading them: their keys and values are shared until one of
+ * the two would write there.  HN_EARG when they are not all there, or model or adapters are others. */
 hn_err hn_stream_share(hn_ctx *cx, hn_stream *s, const hn_stream *from, size_t count);
 
-/* What was read, to a file and back.  The file says which model, adapters and type of cache it is of, and is refused elsewhere;
- * what comes back is the same bits.  On failure the stream keeps what it had. */
+/* What was read, to a file and back.  The file says which model, adapters and type of cache it is of, and is refused
+ * elsewhere; what comes back is the same bits.  On failure the stream keeps what it had. */
 hn_err hn_stream_save(hn_ctx *cx, const hn_stream *s, const char *path);
 hn_err hn_stream_load(hn_ctx *cx, hn_stream *s, const char *path);
 hn_err hn_stream_load_memory(hn_ctx *cx, hn_stream *s, const void *data, size_t len);

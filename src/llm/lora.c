@@ -23,7 +23,8 @@ static hn_err check_architecture(hn_ctx *cx, const hn_gguf *g, const hn_gguf *mo
     HN_TRY(hn_gguf_text(cx, g, "general.architecture", NULL, &mine));
     HN_TRY(hn_gguf_text(cx, model, "general.architecture", NULL, &its));
     if (mine.len != its.len || memcmp(mine.ptr, its.ptr, its.len) != 0)
-        return hn_fail(cx, HN_EFORMAT, "the adapter is for a %.*s model, this one is %.*s", (int)mine.len, mine.ptr, (int)its.len, its.ptr);
+        return hn_fail(cx, HN_EFORMAT, "the adapter is for a %.*s model, this one is %.*s", (int)mine.len, mine.ptr,
+                       (int)its.len, its.ptr);
     return HN_OK;
 }
 
@@ -40,16 +41,17 @@ static const hn_gguf_tensor *other_half(const hn_gguf *g, const char *name, char
     return hn_gguf_tensor_find(g, other);
 }
 
-static hn_err check_pair(hn_ctx *cx, const hn_gguf_tensor *a, const hn_gguf_tensor *b, const hn_gguf_tensor *w, const char *base)
+static hn_err check_pair(hn_ctx *cx, const hn_gguf_tensor *a, const hn_gguf_tensor *b, const hn_gguf_tensor *w,
+                         const char *base)
 {
     if (!w)
         return hn_fail(cx, HN_EFORMAT, "the adapter changes '%s', which the model does not have", base);
     if (w->shape.rank != 2 || strcmp(base, "token_embd.weight") == 0)
         return hn_fail(cx, HN_EUNSUP, "unsupported: an adapter that changes '%s'", base);
-    if (a->shape.rank != 2 || b->shape.rank != 2 || a->shape.dim[1] != w->shape.dim[1] || b->shape.dim[0] != w->shape.dim[0] ||
-        a->shape.dim[0] != b->shape.dim[1] || a->shape.dim[0] < 1)
-        return hn_fail(cx, HN_EFORMAT, "the adapter's pair for '%s' does not fit its %lld rows of %lld", base, (long long)w->shape.dim[0],
-                       (long long)w->shape.dim[1]);
+    if (a->shape.rank != 2 || b->shape.rank != 2 || a->shape.dim[1] != w->shape.dim[1] ||
+        b->shape.dim[0] != w->shape.dim[0] || a->shape.dim[0] != b->shape.dim[1] || a->shape.dim[0] < 1)
+        return hn_fail(cx, HN_EFORMAT, "the adapter's pair for '%s' does not fit its %lld rows of %lld", base,
+                       (long long)w->shape.dim[0], (long long)w->shape.dim[1]);
     return HN_OK;
 }
 

@@ -78,7 +78,8 @@ static hn_err keep_made(schema *s, json_t *v)
 {
     if (!v || json_array_append_new(s->made, v))
         return hn_nomem(s->cx, "a schema");
-    return json_array_size(s->made) > MERGES_MAX ? hn_fail(s->cx, HN_ELIMIT, "schema: more than %d combined schemas", MERGES_MAX)
+    return json_array_size(s->made) > MERGES_MAX ? hn_fail(s->cx, HN_ELIMIT, "schema: more than %d combined schemas",
+                                                           MERGES_MAX)
                                                  : HN_OK;
 }
 
@@ -109,25 +110,28 @@ static const char *type_of(const json_t *v)
     return names[json_typeof(v)];
 }
 
-static bool type_allows(const json_t *schema_, const json_t *v)
+static bool is_of(const json_t *v, const json_t *type)
 {
-    const json_t *t = get(schema_, "type"), *one;
+    const char *name = json_is_string(type) ? json_string_value(type) : "";
+    return strcmp(name, type_of(v)) == 0 || (strcmp(name, "number") == 0 && json_is_integer(v));
+}
+
+static bool type_allows(const json_t *of, const json_t *v)
+{
+    const json_t *type = get(of, "type"), *one;
     size_t i;
-    const char *is = type_of(v);
-    bool ok = !t;
-    if (json_is_string(t))
-        ok = strcmp(json_string_value(t), is) == 0 || (strcmp(json_string_value(t), "number") == 0 && json_is_integer(v));
-    json_array_foreach(t, i, one)
-        if (json_is_string(one))
-            ok = ok || strcmp(json_string_value(one), is) == 0 || (strcmp(json_string_value(one), "number") == 0 && json_is_integer(v));
+    bool ok = !type || is_of(v, type);
+    json_array_foreach(type, i, one)
+        ok = ok || is_of(v, one);
     return ok;
 }
 
 /* Beside constants only "type" is looked at. */
 static hn_err put_constants(schema *s, const json_t *of)
 {
-    static const char *const others[] = { "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
-                                          "properties", "required", "items", "minItems", "maxItems", "prefixItems", "multipleOf" };
+    static const char *const others[] = { "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
+                                          "maxLength", "pattern", "properties", "required", "items", "minItems",
+                                          "maxItems", "prefixItems", "multipleOf" };
     const json_t *list = get(of, "enum"), *one = get(of, "const"), *v;
     size_t i, n = 0;
     for (i = 0; i < sizeof others / sizeof *others; i++)
@@ -182,7 +186,8 @@ static hn_err bounds_of(const schema *s, const json_t *of, int64_t *low, int64_t
     HN_TRY(bound_of(s, of, "maximum", end, &max));
     HN_TRY(bound_of(s, of, "exclusiveMinimum", -INFINITY, &above));
     HN_TRY(bound_of(s, of, "exclusiveMaximum", INFINITY, &below));
-    double a = fmax(ceil(min), isinf(above) ? above : floor(above) + 1), b = fmin(floor(max), isinf(below) ? below : ceil(below) - 1);
+    double a = fmax(ceil(min), isinf(above) ? above : floor(above) + 1);
+    double b = fmin(floor(max), isinf(below) ? below : ceil(below) - 1);
     a = fmax(a, -end);
     b = fmin(b, end);
     if (!(a <= b))
@@ -302,7 +307,8 @@ static hn_err put_tuple(schema *s, const json_t *of, json_int_t least, json_int_
         hn_buf_printf(s->out, " t%zu)%s\n", s->helpers, i < (size_t)least ? "" : "?");
     }
     hn_buf_printf(s->out, "t%zu ::= ", s->helpers++);
-    json_int_t more = least > (json_int_t)fixed ? least - (json_int_t)fixed : 0, room = most < 0 ? -1 : most - (json_int_t)fixed;
+    json_int_t more = least > (json_int_t)fixed ? least - (json_int_t)fixed : 0;
+    json_int_t room = most < 0 ? -1 : most - (json_int_t)fixed;
     if (!open || room == 0) {
         hn_buf_text(s->out, "\"\"");
         return HN_OK;
@@ -369,7 +375,8 @@ static hn_err merge(schema *s, const json_t *a, const json_t *b, const char *lea
             const char *name;
             json_object_foreach(v, name, theirs) {
                 json_t *mine = json_object_get(both, name);
-                json_object_set_new(both, name, mine && !json_equal(mine, theirs) ? json_pack("{s:[O, O]}", "allOf", mine, theirs)
+                json_object_set_new(both, name,
+                                    mine && !json_equal(mine, theirs) ? json_pack("{s:[O, O]}", "allOf", mine, theirs)
                                                                                  : json_incref(theirs));
             }
             json_object_set_new(sum, key, both);
@@ -377,7 +384,8 @@ static hn_err merge(schema *s, const json_t *a, const json_t *b, const char *lea
             json_t *both = json_copy(have);
             json_array_extend(both, v);
             json_object_set_new(sum, key, both);
-        } else if (strcmp(key, "title") != 0 && strcmp(key, "description") != 0 && strcmp(key, "default") != 0 && strcmp(key, "$defs") != 0) {
+        } else if (strcmp(key, "title") != 0 && strcmp(key, "description") != 0 && strcmp(key, "default") != 0 &&
+                   strcmp(key, "$defs") != 0) {
             e = hn_fail(s->cx, HN_EUNSUP, "unsupported: schema: '%s' in two schemas that must both hold", key);
         }
     }
@@ -414,7 +422,8 @@ static bool types_part(const json_t *a, const json_t *b)
     if (!json_is_string(x) || !json_is_string(y))
         return false;
     const char *p = json_string_value(x), *q = json_string_value(y);
-    bool numbers = (strcmp(p, "number") == 0 && strcmp(q, "integer") == 0) || (strcmp(p, "integer") == 0 && strcmp(q, "number") == 0);
+    bool numbers = (strcmp(p, "number") == 0 && strcmp(q, "integer") == 0) ||
+                   (strcmp(p, "integer") == 0 && strcmp(q, "number") == 0);
     return strcmp(p, q) != 0 && !numbers;
 }
 
@@ -461,7 +470,8 @@ static bool apart(const schema *s, const json_t *a, const json_t *b)
         return true;
     json_object_foreach((json_t *)(uintptr_t)get(a, "properties"), name, mine) {
         const json_t *theirs = get(get(b, "properties"), name);
-        if (theirs && hn_schema_requires(a, name) && hn_schema_requires(b, name) && (types_part(mine, theirs) || constants_part(mine, theirs)))
+        if (theirs && hn_schema_requires(a, name) && hn_schema_requires(b, name) &&
+            (types_part(mine, theirs) || constants_part(mine, theirs)))
             return true;
     }
     return false;
@@ -481,8 +491,8 @@ static hn_err put_any_of(schema *s, const json_t *of, const char *key)
                 if (k < i && !apart(s, one, other))
                     return unsup(s, "'oneOf' whose schemas may both hold; if that does not matter, write 'anyOf'");
     json_object_foreach((json_t *)(uintptr_t)of, word, v)
-        words += strcmp(word, key) != 0 && strcmp(word, "title") != 0 && strcmp(word, "description") != 0 && word[0] != '$' &&
-                 strcmp(word, "default") != 0 && strcmp(word, "definitions") != 0 && strcmp(word, "discriminator") != 0;
+        words += strcmp(word, key) != 0 && strcmp(word, "title") != 0 && strcmp(word, "description") != 0 &&
+                 word[0] != '$' && strcmp(word, "default") != 0 && strcmp(word, "definitions") != 0 && strcmp(word, "discriminator") != 0;
     json_array_foreach(list, i, one) {
         const json_t *target = one;
         hn_buf_text(s->out, i ? " | " : "");
@@ -556,8 +566,8 @@ static hn_err put_type(schema *s, const json_t *of, const char *type)
 static const char *implied_type(const json_t *of)
 {
     static const struct { const char *word, *type; } hints[] = {
-        { "properties", "object" }, { "required", "object" }, { "additionalProperties", "object" }, { "items", "array" },
-        { "prefixItems", "array" }, { "minItems", "array" }, { "maxItems", "array" }, { "minLength", "string" },
+        { "properties", "object" }, { "required", "object" }, { "additionalProperties", "object" },
+        { "items", "array" }, { "prefixItems", "array" }, { "minItems", "array" }, { "maxItems", "array" }, { "minLength", "string" },
         { "maxLength", "string" }, { "pattern", "string" }, { "minimum", "number" }, { "maximum", "number" },
         { "exclusiveMinimum", "number" }, { "exclusiveMaximum", "number" }, { "multipleOf", "number" },
     };
@@ -569,7 +579,8 @@ static const char *implied_type(const json_t *of)
 
 static hn_err refuse_unknown(const schema *s, const json_t *of)
 {
-    static const char *const words[] = { "not", "if", "then", "else", "contains", "minContains", "maxContains", "patternProperties",
+    static const char *const words[] = { "not", "if", "then", "else", "contains", "minContains", "maxContains",
+                                         "patternProperties",
                                          "propertyNames", "dependentRequired", "dependentSchemas", "dependencies",
                                          "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef",
                                          "additionalItems" };

@@ -100,7 +100,8 @@ static hn_err each_rows(const hn_kv *kv, size_t tokens, const uint32_t *first, o
 static head head_of(const hn_stream *s)
 {
     const hn_kv *kv = s->kv;
-    head h = { .version = VERSION, .type = (uint32_t)kv->o.type, .layers = (uint32_t)kv->o.layers, .width = (uint32_t)kv->o.width,
+    head h = { .version = VERSION, .type = (uint32_t)kv->o.type, .layers = (uint32_t)kv->o.layers,
+               .width = (uint32_t)kv->o.width,
                .page = HN_KV_PAGE, .tokens = kv->count, .state = kv->o.state, .model = model_sum(s) };
     memcpy(h.magic, magic, sizeof h.magic);
     for (int i = 0; i < HN_KV_GROUPS; i++)
@@ -137,7 +138,8 @@ hn_err hn_stream_save(hn_ctx *cx, const hn_stream *s, const char *path)
 {
     writer w = { .cx = cx };
     head h = head_of(s);
-    w.sum = add_sum(add_sum(1, s->held, s->kv->count * sizeof *s->held), s->kv->state, s->kv->o.state * sizeof *s->kv->state);
+    w.sum = add_sum(add_sum(1, s->held, s->kv->count * sizeof *s->held), s->kv->state,
+                    s->kv->o.state * sizeof *s->kv->state);
     HN_TRY(each_rows(s->kv, s->kv->count, h.first, sum_rows, &w));
     h.sum = w.sum;
     HN_TRY(hn_file_out_open(cx, path, &w.file));
@@ -158,14 +160,17 @@ static hn_err check_head(hn_ctx *cx, const hn_stream *s, const head *h)
     if (memcmp(h->magic, magic, sizeof magic) != 0)
         return hn_fail(cx, HN_EFORMAT, "not a saved conversation: it does not start with '%s'", magic);
     if (h->version != VERSION)
-        return hn_fail(cx, HN_EUNSUP, "unsupported: a saved conversation of version %u, this program writes %d", h->version, VERSION);
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a saved conversation of version %u, this program writes %d",
+                       h->version, VERSION);
     if (h->model != model_sum(s) || h->layers != kv->o.layers || h->width != kv->o.width || h->state != kv->o.state)
         return hn_fail(cx, HN_EFORMAT, "the conversation was saved with another model or other adapters");
     if (h->type != (uint32_t)kv->o.type || h->page != HN_KV_PAGE)
-        return hn_fail(cx, HN_EFORMAT, "the conversation was saved with another type of cache; this one is %s", hn_qtype_get(kv->o.type)->name);
+        return hn_fail(cx, HN_EFORMAT, "the conversation was saved with another type of cache; this one is %s",
+                       hn_qtype_get(kv->o.type)->name);
     if (h->tokens > kv->o.tokens_max)
         return hn_fail(cx, HN_ELIMIT, "the conversation has %llu tokens, the context holds %zu, %llu too many",
-                       (unsigned long long)h->tokens, kv->o.tokens_max, (unsigned long long)(h->tokens - kv->o.tokens_max));
+                       (unsigned long long)h->tokens, kv->o.tokens_max,
+                       (unsigned long long)(h->tokens - kv->o.tokens_max));
     size_t tokens = (size_t)h->tokens, needed = g->keep && tokens > g->keep ? tokens - g->keep : 0;
     if (h->first[HN_KV_ALL] != 0 || h->first[HN_KV_WINDOW] > needed / HN_KV_PAGE)
         return hn_fail(cx, HN_EFORMAT, "the saved conversation lacks tokens its windows need");
@@ -229,9 +234,11 @@ hn_err hn_stream_load_memory(hn_ctx *cx, hn_stream *s, const void *data, size_t 
         return hn_fail(cx, HN_EFORMAT, "not a saved conversation: its header has %zu bytes, found %zu", sizeof h, len);
     memcpy(&h, data, sizeof h);
     HN_TRY(check_head(cx, s, &h));
-    size_t want = hn_add(hn_add(rows_bytes(s->kv, &h), (size_t)h.tokens * sizeof *s->held), (size_t)h.state * sizeof *s->kv->state);
+    size_t want = hn_add(hn_add(rows_bytes(s->kv, &h), (size_t)h.tokens * sizeof *s->held),
+                         (size_t)h.state * sizeof *s->kv->state);
     if (len - sizeof h != want)
-        return hn_fail(cx, HN_EFORMAT, "the saved conversation has %zu bytes behind its header, expected %zu", len - sizeof h, want);
+        return hn_fail(cx, HN_EFORMAT, "the saved conversation has %zu bytes behind its header, expected %zu",
+                       len - sizeof h, want);
     for (size_t i = 0; i < h.tokens; i++) {
         int32_t id;
         memcpy(&id, body + i * sizeof id, sizeof id);

@@ -84,8 +84,8 @@ static bool add_call(parse *p, hn_text name, json_t *args)
         json_decref(args);
         return false;
     }
-    json_t *call = json_pack("{s:s, s:s, s:{s:s%, s:o}}", "type", "function", "id", id, "function", "name", name.ptr, name.len,
-                             "arguments", args);
+    json_t *call = json_pack("{s:s, s:s, s:{s:s%, s:o}}", "type", "function", "id", id, "function", "name", name.ptr,
+                             name.len, "arguments", args);
     return call && json_array_append_new(p->calls, call) == 0;
 }
 
@@ -205,7 +205,8 @@ static bool read_tag(parse *p, hn_text t)
 /* One Python literal as JSON: other quotes, other words.  Ends at a , or ) outside of brackets. */
 static bool python_value(hn_text *t, hn_buf *out)
 {
-    static const struct { const char *python, *json; } words[] = { { "True", "true" }, { "False", "false" }, { "None", "null" } };
+    static const struct { const char *python, *json; } words[] = { { "True", "true" }, { "False", "false" },
+                                                                   { "None", "null" } };
     size_t depth = 0;
     for (; t->len && !(depth == 0 && (*t->ptr == ',' || *t->ptr == ')')); *t = skip(*t, 1)) {
         char c = *t->ptr;
@@ -457,7 +458,9 @@ hn_err hn_tools_parse(hn_ctx *cx, hn_text said, const json_t *tools, json_t **ou
     if (p.calls && !bare(&p, trim(rest)))
         split(&p, rest, &content);
     hn_text left = { content.data ? content.data : "", content.len };
-    json_t *m = p.calls && !content.failed ? message(&p, json_array_size(p.calls) || reasoning.len ? trim(left) : left, reasoning) : NULL;
+    if (json_array_size(p.calls) || reasoning.len)
+        left = trim(left);
+    json_t *m = p.calls && !content.failed ? message(&p, left, reasoning) : NULL;
     hn_buf_free(&content);
     json_decref(p.calls);
     if (!m)

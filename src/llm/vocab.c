@@ -64,7 +64,8 @@ static void build(hn_vocab *v, const entry *e, size_t count, uint32_t *open)
             v->node[open[depth--]].skip = (uint32_t)v->count;
         while (depth < e[i].len) {
             open[++depth] = (uint32_t)v->count;
-            v->node[v->count++] = (hn_v_node){ .token = -1, .depth = (uint16_t)depth, .byte = (uint8_t)e[i].text[depth - 1] };
+            v->node[v->count++] = (hn_v_node){ .token = -1, .depth = (uint16_t)depth,
+                                               .byte = (uint8_t)e[i].text[depth - 1] };
         }
         hn_v_node *n = &v->node[open[depth]];
         v->same[e[i].id] = n->token;

@@ -115,8 +115,10 @@ TEST(a_chat_is_written_as_the_template_says)
     CHECK(again < len);
 
     static const struct { const char *json; hone_status status; const char *word; } bad[] = {
-        { "hello", HONE_ERROR_FORMAT, "line 1" }, { "3", HONE_ERROR_FORMAT, "list of messages" }, { "{}", HONE_ERROR_ARG, "messages" },
-        { "[{\"role\": \"user\", \"role\": \"user\"}]", HONE_ERROR_FORMAT, "duplicate" }, { "{\"messages\": 1}", HONE_ERROR_ARG, "messages" },
+        { "hello", HONE_ERROR_FORMAT, "line 1" }, { "3", HONE_ERROR_FORMAT, "list of messages" },
+        { "{}", HONE_ERROR_ARG, "messages" },
+        { "[{\"role\": \"user\", \"role\": \"user\"}]", HONE_ERROR_FORMAT, "duplicate" },
+        { "{\"messages\": 1}", HONE_ERROR_ARG, "messages" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(hone_lm_chat(t.lm, bad[i].json, text, sizeof text, &len, &t.err), bad[i].status);
@@ -144,7 +146,8 @@ TEST(an_answer_becomes_a_message)
 TEST(an_answer_and_its_steps_say_the_same)
 {
     teller t = open_teller(2, 0);
-    hone_sampling how = { .size = sizeof how, .seed = 7, .temperature = 0.8f, .top_k = 40, .penalty_window = 16, .repeat = 1.1f };
+    hone_sampling how = { .size = sizeof how, .seed = 7, .temperature = 0.8f, .top_k = 40, .penalty_window = 16,
+                          .repeat = 1.1f };
     hone_answer_opts o = { .size = sizeof o, .tokens_max = 60, .ignore_end = true };
     hone_stream *whole = stream_of(&t, &how), *steps = stream_of(&t, &how);
     said a = { 0 }, b = { 0 };

@@ -47,7 +47,7 @@ static void package(const char *out, uint64_t build, double p95_ms_max)
     hn_package_report r;
     const hn_package_opts o = { .model = MODEL, .out = out, .name = "pictograms", .version = "1.0.0", .build = build,
                                 .atol = -1,
-                                .p95_ms_max = p95_ms_max, .trial_runs = 5 };
+                                .p95_ms_max = p95_ms_max, .trial_runs = 5, .drift_max = 4 };
     if (hn_package_make(&cx, &o, &r))
         fail_msg("%s", cx.msg);
 }
@@ -327,7 +327,7 @@ TEST(an_application_is_told_and_reopens)
     clear();
 }
 
-static hn_agent_report watched(hone_event event, unsigned count, double ms)
+static hn_agent_report watched_with(hone_event event, unsigned count, double ms, const char *port, double mean)
 {
     hn_ctx cx = { .env = &env };
     hone_ctx *ctx;
@@ -338,6 +338,8 @@ static hn_agent_report watched(hone_event event, unsigned count, double ms)
     package(at("2.tar"), 2, 100);
     install(at("1.tar"), NULL);
     CHECK_INT(hone_ctx_new(&co, &ctx, &err), HONE_OK);
+    if (mean != 0)
+        CHECK_INT(hone_report_mean(ctx, at("state"), "pictograms", 2, port, mean, &err), HONE_OK);
     for (unsigned i = 0; i < count; i++)
         CHECK_INT(hone_report(ctx, at("state"), "pictograms", 2, event, ms, &err), HONE_OK);
     hone_ctx_free(ctx);
@@ -347,6 +349,25 @@ static hn_agent_report watched(hone_event event, unsigned count, double ms)
     return r;
 }
 
+static hn_agent_report watched(hone_event event, unsigned count, double ms)
+{
+    return watched_with(event, count, ms, NULL, 0);
+}
+
+static const char *first_input(void)
+{
+    static char name[64];
+    hn_ctx cx = { .env = &env };
+    hn_package p;
+    package(at("1.tar"), 1, 0);
+    CHECK_INT(hn_package_open(&cx, at("1.tar"), &p), HN_OK);
+    CHECK(p.m.health.stat_count >= 2);
+    snprintf(name, sizeof name, "%s", p.m.health.stat[0].name);
+    hn_package_close(&p);
+    clear();
+    return name;
+}
+
 TEST(what_applications_report_decides)
 {
     CHECK_INT(watched(HONE_EVENT_GOOD, 9, 1).state, HN_AGENT_COMMITTED);
@@ -354,6 +375,9 @@ TEST(what_applications_report_decides)
     CHECK_INT(watched(HONE_EVENT_NAN, 1, 1).why, HN_WHY_HEALTH_NAN);
     CHECK_INT(watched(HONE_EVENT_ERROR, 3, 1).why, HN_WHY_HEALTH_ERRORS);
     CHECK_INT(watched(HONE_EVENT_GOOD, 9, 500).why, HN_WHY_HEALTH_SLOW);
+    const char *input = first_input();                       /* made-up inputs: from 0 to 1, around a half */
+    CHECK_INT(watched_with(HONE_EVENT_GOOD, 9, 1, input, 0.6).state, HN_AGENT_COMMITTED);
+    CHECK_INT(watched_with(HONE_EVENT_GOOD, 9, 1, input, 5.5).why, HN_WHY_HEALTH_DRIFT);
 }
 
 /* ---- Policy and pauses ------------------------------------------------------------------------------------------ */

@@ -94,14 +94,16 @@ static void compare(teller *t, hn_talk_opts o, const char *what)
     knower half = { &plain, t->count, 70, 1 }, never = { &plain, t->count, 0, 2 };
     CHECK_INT(hn_lm_open(&t->cx, MODEL, &lo, &other), HN_OK);
     CHECK_INT(hn_draft_model_new(&t->cx, &t->m, &other, NULL, &small), HN_OK);
-    const hn_draft drafts[] = { hn_draft_lookup(), hn_draft_of_model(small), { guess_known, &half }, { guess_known, &never } };
+    const hn_draft drafts[] = { hn_draft_lookup(), hn_draft_of_model(small), { guess_known, &half },
+                                { guess_known, &never } };
     static const char *const names[] = { "lookup", "model", "70 % right", "never right" };
     for (size_t i = 0; i < 4; i++)
         for (size_t most = 1; most <= HN_GUESS_MAX; most += 6) {
             o.draft = drafts[i];
             o.guess_max = most;
             s = answer(t, &o, &got);
-            bool equal = got.count == plain.count && memcmp(got.id, plain.id, plain.count * sizeof *plain.id) == 0 && s.end == want.end;
+            bool equal = got.count == plain.count && s.end == want.end &&
+                         memcmp(got.id, plain.id, plain.count * sizeof *plain.id) == 0;
             if (!equal || most == HN_GUESS_MAX)
                 print_message("%s, %s: %zu of %zu guesses right\n", what, names[i], s.guessed_right, s.guessed);
             CHECK(equal);

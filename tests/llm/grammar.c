@@ -43,7 +43,7 @@ static int32_t byte_token(const words *w, unsigned char b)
     return -1;
 }
 
-/* Byte by byte, looking at the mask each time: 'y' a whole text of the grammar, 'p' the beginning of one, 'n' neither. */
+/* Byte by byte, with a look at the mask each time: 'y' a whole text of the grammar, 'p' the beginning of one, 'n' neither. */
 static char reads(words *w, const hn_grammar *g, const char *text)
 {
     hn_match *m;
@@ -108,7 +108,8 @@ TEST(grammars_read_what_they_say)
         hn_err e = hn_grammar_new(&w.cx, (hn_text){ cases[i].grammar, strlen(cases[i].grammar) }, &g);
         char got = e ? 'e' : reads(&w, g, cases[i].text);
         if (got != cases[i].verdict)
-            print_message("%s on '%s': '%c', expected '%c' %s\n", cases[i].grammar, cases[i].text, got, cases[i].verdict, w.cx.msg);
+            print_message("%s on '%s': '%c', expected '%c' %s\n", cases[i].grammar, cases[i].text, got,
+                          cases[i].verdict, w.cx.msg);
         CHECK_INT(got, cases[i].verdict);
         hn_grammar_free(g);
     }
@@ -139,7 +140,8 @@ TEST(a_wrong_grammar_is_refused_with_its_line)
         { "root ::= root \"a\" | \"b\"", HN_EFORMAT, "left recursion" },
         { "root ::= a \"x\"\na ::= b | \"c\"\nb ::= d? root\nd ::= \"d\"", HN_EFORMAT, "left recursion" },
         { "root ::= (((\"a\"{1000}){1000}){1000}){1000} \"b\"", HN_OK, "" },     /* names of parts, not copies */
-        { "root ::= ([a-z]{50000} [a-y]{50000} [a-x]{50000}){1} x{99999} x{99999} x{99999}\nx ::= \"a\" \"b\"", HN_OK, "" },
+        { "root ::= ([a-z]{50000} [a-y]{50000} [a-x]{50000}){1} x{99999} x{99999} x{99999}\nx ::= \"a\" \"b\"", HN_OK,
+          "" },
     };
     hn_ctx cx = { 0 };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -147,7 +149,8 @@ TEST(a_wrong_grammar_is_refused_with_its_line)
         hn_err e = hn_grammar_new(&cx, (hn_text){ cases[i].grammar, strlen(cases[i].grammar) }, &g);
         bool fine = e == cases[i].error && (!e || strstr(cx.msg, cases[i].words));
         if (!fine)
-            print_message("%s: %d \"%s\", expected %d \"%s\"\n", cases[i].grammar, e, cx.msg, cases[i].error, cases[i].words);
+            print_message("%s: %d \"%s\", expected %d \"%s\"\n", cases[i].grammar, e, cx.msg, cases[i].error,
+                          cases[i].words);
         CHECK(fine);
         hn_grammar_free(g);
     }

@@ -22,7 +22,7 @@
 
 #define NEAR 1e-3
 
-/* ---- Folders -------------------------------------------------------------------------------------------- */
+/* ---- Folders ----------------------------------------------------------------------------------------- */
 
 static char *make_folder(void)
 {
@@ -115,7 +115,7 @@ static void build_folder(const char *folder, const json_t *record)
     free(config);
 }
 
-/* ---- Numbers ---------------------------------------------------------------------------------------------- */
+/* ---- Numbers ----------------------------------------------------------------------------------------- */
 
 static void check_values(const char *name, const float *got, size_t n, const json_t *want)
 {
@@ -134,8 +134,8 @@ static void check_model(const char *name, const char *path, const json_t *record
     hn_ctx cx = { 0 };
     hn_lm m;
     /* The fast products round activations to half precision where weights are; the plain ones do not. */
-    hn_lm_opts o = { .kv = HN_QT_F32, .context = 64, .eval = strcmp(json_string_value(json_object_get(record,
-                                                                                                      "dtype")), "f16") == 0 };
+    const char *type = json_string_value(json_object_get(record, "dtype"));
+    hn_lm_opts o = { .kv = HN_QT_F32, .context = 64, .eval = strcmp(type, "f16") == 0 };
     int32_t ids[64];
     const json_t *tokens = json_object_get(record, "tokens"), *values = json_object_get(record, "values");
     size_t n = json_array_size(tokens);
@@ -194,7 +194,7 @@ TEST(converted_folders_give_the_reference_numbers)
         check_record(names[i]);
 }
 
-/* ---- What is refused ------------------------------------------------------------------------------------------ */
+/* ---- What is refused --------------------------------------------------------------------------------- */
 
 static json_t *load(const char *name)
 {
@@ -239,16 +239,16 @@ TEST(what_is_not_understood_is_refused_by_name)
 
 TEST(safetensors_are_read_as_written_and_refused_when_damaged)
 {
-    static const char good[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-                               "\"b\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[8,10]},\"__metadata__\":{\"k\":\"v\"}}";
+#define F32(shape, offsets) "{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+    static const char good[] = "{\"a\":" F32("[2]", "[0,8]") ",\"b\":{\"dtype\":\"F16\",\"shape\":[],"
+                               "\"data_offsets\":[8,10]},\"__metadata__\":{\"k\":\"v\"}}";
     static const char *const bad[] = {
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
-            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,80]}}",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}",
-            "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", "{\"a\":", "{\"a\":1}",
+        "{\"a\":" F32("[3]", "[0,8]") "}", "{\"a\":" F32("[2]", "[0,80]") "}", "{\"a\":" F32("[-2]", "[0,8]") "}",
+        "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "{\"a\":" F32("[2]", "[0,8]") ",\"b\":" F32("[1]", "[4,8]") "}",
+        "{\"a\":" F32("[4611686018427387904,4]", "[0,0]") "}", "{\"a\":", "{\"a\":1}",
     };
+#undef F32
     _Alignas(8) uint8_t bytes[512];
     hn_ctx cx = { 0 };
     hn_safetensors s;
@@ -274,18 +274,22 @@ TEST(safetensors_are_read_as_written_and_refused_when_damaged)
     }
 }
 
-/* ---- Tokenizers --------------------------------------------------------------------------------------------------- */
+/* ---- Tokenizers -------------------------------------------------------------------------------------- */
 
 static const char byte_level[] =
-    "{\"added_tokens\":[{\"id\":4,\"content\":\"<|end|>\",\"special\":true}],\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
-    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
-    "\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"use_regex\":false}]},"
+    "{\"added_tokens\":[{\"id\":4,\"content\":\"<|end|>\",\"special\":true}],"
+    "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\""
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}"
+    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
+    "\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\"},"
+    "{\"type\":\"ByteLevel\",\"use_regex\":false}]},"
     "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"aba\":3},\"merges\":[[\"a\",\"b\"],\"ab a\"]}}";
 static const char pieces[] =
-    "{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},{\"id\":1,\"content\":\"<s>\",\"special\":true}],"
+    "{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},"
+    "{\"id\":1,\"content\":\"<s>\",\"special\":true}],"
     "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"}]},"
-    "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"<unk>\":0,\"<s>\":1,\"<0x61>\":2,\"a\":3,\"b\":4,\"ab\":5,\"\\u2581\":6,\"\\u2581ab\":7},"
-    "\"merges\":[\"a b\",\"\\u2581 ab\"]}}";
+    "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"<unk>\":0,\"<s>\":1,\"<0x61>\":2,\"a\":3,\"b\":4,"
+    "\"ab\":5,\"\\u2581\":6,\"\\u2581ab\":7},\"merges\":[\"a b\",\"\\u2581 ab\"]}}";
 
 static void check_tokens(const char *tokenizer, const char *text, const int32_t *want, size_t count)
 {
@@ -301,7 +305,8 @@ static void check_tokens(const char *tokenizer, const char *text, const int32_t 
     build_folder(folder, record);
     write_text(folder, "tokenizer.json", tokenizer);
     write_text(folder, "tokenizer_config.json",
-               "{\"add_bos_token\":false,\"eos_token\":{\"content\":\"<|end|>\"},\"chat_template\":\"{{ messages }}\"}");
+               "{\"add_bos_token\":false,\"eos_token\":{\"content\":\"<|end|>\"},"
+               "\"chat_template\":\"{{ messages }}\"}");
     if (hn_convert_hf(&cx, folder, out, &o, &r) != HN_OK || hn_lm_open(&cx, out, &lo, &m) != HN_OK)
         fail_msg("%s", cx.msg);
     CHECK(hn_gguf_value_find(m.file, "tokenizer.chat_template") != NULL);
@@ -325,11 +330,12 @@ TEST(tokenizers_come_along)
     check_tokens(pieces, "ab", (int32_t[]){ 7 }, 1);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------ */
 
 TEST(conversion_does_not_hold_the_model)
 {
-    static const char config[] = "{\"model_type\":\"llama\",\"hidden_size\":2048,\"intermediate_size\":8192,\"num_hidden_layers\":1,"
+    static const char config[] = "{\"model_type\":\"llama\",\"hidden_size\":2048,\"intermediate_size\":8192,"
+                                 "\"num_hidden_layers\":1,"
                                  "\"num_attention_heads\":32,\"vocab_size\":8192}";
     hn_ctx cx = { 0 };
     hn_convert_opts o = { .type = HN_QT_F16 };

@@ -69,9 +69,11 @@ TEST(a_smaller_cache_stays_near_the_f32_one)
             size += pow((double)want[i], 2);
         }
         const hn_qtype_info *q = hn_qtype_get(kinds[k].type);
-        print_message("%s cache: %.5f of the logits' root mean square, %zu of %zu bytes\n", q->name, sqrt(diff / size), bytes, full);
+        print_message("%s cache: %.5f of the logits' root mean square, %zu of %zu bytes\n", q->name,
+                      sqrt(diff / size), bytes, full);
         CHECK(sqrt(diff / size) <= kinds[k].bound);
-        CHECK(bytes >= full / 4 * q->block_size / q->block_count && bytes < full / 4 * q->block_size / q->block_count + 1024);
+        CHECK(bytes >= full / 4 * q->block_size / q->block_count &&
+              bytes < full / 4 * q->block_size / q->block_count + 1024);
         free(got);
     }
     free(want);
@@ -151,7 +153,8 @@ TEST(a_prefix_that_eight_streams_share_is_held_once)
     float *logits;
     fill(ids, PREFIX);
     open_lm(&cx, HN_QT_F16, 2100, &m, &s[0]);
-    size_t page = 2 * HN_KV_PAGE * m.shape.layers * hn_q_bytes(HN_QT_F16, (size_t)m.shape.kv_heads * m.shape.head_size) + HN_KV_HEAD;
+    size_t row = hn_q_bytes(HN_QT_F16, (size_t)m.shape.kv_heads * m.shape.head_size);
+    size_t page = 2 * HN_KV_PAGE * m.shape.layers * row + HN_KV_HEAD;
     CHECK_INT(hn_stream_read(&cx, s[0], ids, PREFIX, false, &logits), HN_OK);
     CHECK_INT(hn_stream_kv_bytes(s[0]), (PREFIX + HN_KV_PAGE - 1) / HN_KV_PAGE * page);
     for (size_t i = 1; i < STREAMS; i++)
@@ -173,7 +176,8 @@ TEST(a_prefix_that_eight_streams_share_is_held_once)
     }
     CHECK(memcmp(mine[0], mine[1], m.shape.vocab * sizeof(float)) != 0);
     size_t once = PREFIX / HN_KV_PAGE * page + STREAMS * page;
-    print_message("%d streams with a prefix of %d tokens: %zu bytes, one alone %zu\n", STREAMS, PREFIX, all, PREFIX / HN_KV_PAGE * page + page);
+    print_message("%d streams with a prefix of %d tokens: %zu bytes, one alone %zu\n", STREAMS, PREFIX, all,
+                  PREFIX / HN_KV_PAGE * page + page);
     CHECK(all <= once && all + STREAMS * 100 * 64 >= once);
 
     hn_stream_free(s[0]);                                  /* who shared it first may go first */

@@ -15,7 +15,8 @@
 enum { RANK = 4, TOKENS = 12 };
 
 /* What the two adapters change: the first these, the second the last of them. */
-static const char *const changed[] = { "blk.0.attn_q.weight", "blk.1.ffn_down.weight", "blk.2.attn_output.weight", "blk.3.attn_v.weight" };
+static const char *const changed[] = { "blk.0.attn_q.weight", "blk.1.ffn_down.weight", "blk.2.attn_output.weight",
+                                       "blk.3.attn_v.weight" };
 
 static float noise(uint32_t *seed)
 {
@@ -93,7 +94,8 @@ static void write_model(hn_ctx *cx, const hn_gguf *from, const char *path, float
     hn_gguf_writer_free(w);
 }
 
-static void write_adapter(hn_ctx *cx, const hn_gguf *model, const char *path, size_t first, size_t last, float alpha, hn_qtype type)
+static void write_adapter(hn_ctx *cx, const hn_gguf *model, const char *path, size_t first, size_t last, float alpha,
+                          hn_qtype type)
 {
     hn_gguf_writer *w;
     CHECK_INT(hn_gguf_writer_new(cx, path, &w), HN_OK);
@@ -106,7 +108,8 @@ static void write_adapter(hn_ctx *cx, const hn_gguf *model, const char *path, si
             for (char which = 'a'; which <= 'b'; which++) {
                 char name[128];
                 const hn_gguf_tensor *t = hn_gguf_tensor_find(model, changed[i]);
-                hn_shape s = which == 'a' ? (hn_shape){ 2, { RANK, t->shape.dim[1] } } : (hn_shape){ 2, { t->shape.dim[0], RANK } };
+                hn_shape s = which == 'a' ? (hn_shape){ 2, { RANK, t->shape.dim[1] } }
+                                          : (hn_shape){ 2, { t->shape.dim[0], RANK } };
                 snprintf(name, sizeof name, "%s.lora_%c", changed[i], which);
                 if (pass == 0) {
                     CHECK_INT(hn_gguf_put_tensor(cx, w, name, type, &s), HN_OK);
@@ -172,7 +175,8 @@ static void with_merged(hn_ctx *cx, const files *f, hn_qtype type, double bound)
     CHECK_INT(hn_stream_adapt(cx, a, (hn_lora_use[]){ { &one, 0.25f }, { &two, 0.5f } }, 2), HN_OK);
     CHECK_INT(hn_stream_count(a), 0);
     float *got = logits_of(cx, a, n), *mine = logits_of(cx, b, n);
-    print_message("%s adapter: %g from the merged model, of %g that it changes\n", hn_qtype_get(type)->name, distance(got, want, n),
+    print_message("%s adapter: %g from the merged model, of %g that it changes\n", hn_qtype_get(type)->name,
+                  distance(got, want, n),
                   distance(before, want, n));
     CHECK(distance(got, want, n) < bound);
     CHECK(distance(mine, want, n) == 0);                          /* another stream is not touched */

@@ -234,11 +234,10 @@ hn_place hn_place_of(const hn_node *n, int64_t i, int64_t in, int64_t out)
     return (hn_place){ low, high, at - ONE * low };
 }
 
-/* The same in float; gives the part of the way from low to high. */
-static float part_of(hn_call *c, int64_t i, int64_t in, int64_t out, hn_place *p)
+float hn_part_of(const hn_node *n, int64_t i, int64_t in, int64_t out, hn_place *p)
 {
-    bool corners = hn_attr_is(c->node, "coordinates", "align_corners", "asymmetric") && out > 1;
-    bool half = hn_attr_is(c->node, "coordinates", "half_pixel", "asymmetric");
+    bool corners = hn_attr_is(n, "coordinates", "align_corners", "asymmetric") && out > 1;
+    bool half = hn_attr_is(n, "coordinates", "half_pixel", "asymmetric");
     float step = corners ? (float)(in - 1) / (float)(out - 1) : (float)in / (float)out;
     float at = half ? ((float)i + 0.5f) * step - 0.5f : (float)i * step;
     p->low = at < 0 ? 0 : (int64_t)at;
@@ -251,7 +250,7 @@ static float part_of(hn_call *c, int64_t i, int64_t in, int64_t out, hn_place *p
 static int64_t blend_float(hn_call *c, const int64_t *plane, int64_t i, int64_t j, const hn_shape *xs, const hn_shape *ys)
 {
     hn_place v, u;
-    float y = part_of(c, i, xs->dim[2], ys->dim[2], &v), x = part_of(c, j, xs->dim[3], ys->dim[3], &u);
+    float y = hn_part_of(c->node, i, xs->dim[2], ys->dim[2], &v), x = hn_part_of(c->node, j, xs->dim[3], ys->dim[3], &u);
     const int64_t *top = plane + v.low * xs->dim[3], *bottom = plane + v.high * xs->dim[3];
     float sum = (float)top[u.low] * ((1 - y) * (1 - x)) + (float)top[u.high] * ((1 - y) * x) +
                 (float)bottom[u.low] * (y * (1 - x)) + (float)bottom[u.high] * (y * x);

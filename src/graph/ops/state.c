@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.c: layers that remember a fixed amount of what they read, in the `hone` domain.
  *
- *     ShortConv      (x f32 [T, C], w f32 [C, L], positions i32 [T], bias f32 [C]?): each channel over its last L tokens
- *     SelectiveScan  (x f32 [T, C], dt f32 [T, C], b f32 [T, N], c f32 [T, N], a f32 [C, N], d f32 [C], positions i32 [T])
+ *     ShortConv      (x f32 [T, C], w f32 [C, L], positions i32 [T], bias f32 [C]?)
+ *                    each channel over its last L tokens
+ *     SelectiveScan  (x f32 [T, C], dt f32 [T, C], b f32 [T, N], c f32 [T, N], a f32 [C, N], d f32 [C],
+ *                    positions i32 [T])
  *
  * Both keep their memory in the session's state from attribute `at` on: first how many tokens it has seen,
  * then the numbers.  A run at position 0 begins anew; any other run must go on where the last one ended,
@@ -26,7 +28,7 @@ static hn_err recall(hn_call *c, const hn_tensor *positions, size_t count, float
         memset(s, 0, (count + 1) * sizeof *s);
     if (rows && s[0] != (float)pos[0])
         return hn_unsupported(c,
-                              "going back to position %d in a model that remembers %.0f tokens as one state; begin anew",
+                              "going back to position %d of %.0f, which this model remembers as one state; begin anew",
                               pos[0], (double)s[0]);
     s[0] += (float)rows;
     *out = s + 1;

@@ -33,7 +33,7 @@ typedef struct attention {
 
 static bool accepts_attention(const hn_prep *p)
 {
-    return hone_op(p->node, "PagedAttention") && (p->in_count < 5 || !p->in[4]) && hn_count(p->out[0]) > 0;
+    return hone_op(p->node, "PagedAttention") && hn_count(p->out[0]) > 0;
 }
 
 static hn_err prepare_attention(hn_prep *p)
@@ -134,14 +134,15 @@ static void attend(void *arg, size_t piece, unsigned worker)
     size_t from = piece / parts * a->block, to = hn_min(from + a->block, a->rows), first = SIZE_MAX, last = 0;
     float *room = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
     float *top = room + 3 * a->tile, *sum = top + a->block * a->group;
+    const float *sink = j->r->node->in_count > 4 && j->r->in[4] ? j->r->in[4]->data : NULL;   /* a score without a value */
 
     for (size_t t = from; t < to; t++) {
         first = hn_min(first, first_seen(a, (size_t)j->pos[t]));
         last = hn_max(last, (size_t)j->pos[t]);
         memset((float *)j->r->out[0]->data + (t * a->heads + head) * a->size, 0, a->group * a->size * sizeof(float));
         for (size_t h = 0; h < a->group; h++) {
-            top[(t - from) * a->group + h] = -INFINITY;
-            sum[(t - from) * a->group + h] = 0;
+            top[(t - from) * a->group + h] = sink ? sink[head + h] : -INFINITY;
+            sum[(t - from) * a->group + h] = sink ? 1 : 0;
         }
     }
     for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
@@ -161,9 +162,9 @@ static hn_err run_attention(const hn_run *r)
 {
     const attention *a = r->state;
     job j = { r, a, r->kv, r->in[3]->data };
-    bool block_heads = a->size % hn_qtype_get(j.kv->o.type)->block_count == 0;
     if (!j.kv)
         return hn_fail(r->cx, HN_EARG, "attention needs a session's key-value cache");
+    bool block_heads = a->size % hn_qtype_get(j.kv->o.type)->block_count == 0;
     if (j.kv->o.width != a->kv_heads * a->size || a->layer >= j.kv->o.layers || (j.kv->o.type == HN_QT_Q8_0 && !block_heads))
         return hn_fail(r->cx, HN_EUNSUP, "unsupported: a %s cache for heads of %zu", hn_qtype_get(j.kv->o.type)->name, a->size);
     for (size_t t = 0; t < a->rows; t++)

@@ -194,6 +194,20 @@ static hn_err prepare_gemm(hn_prep *p)
     return finish_gemm(p, c, &q);
 }
 
+/* In words: rows of a window are short, and a call for each would cost more than the copy. */
+static inline void copy_bytes(uint8_t *to, const uint8_t *from, size_t n, uint64_t flip)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t v;
+        memcpy(&v, from + i, 8);
+        v ^= flip;
+        memcpy(to + i, &v, 8);
+    }
+    for (; i < n; i++)
+        to[i] = (uint8_t)(from[i] ^ flip);
+}
+
 /* Row `pixel` of A: the window's bytes around one output pixel, the zero point where it hangs over. */
 static void gather(const qconv *c, const uint8_t *image, size_t group, size_t pixel, uint8_t *row)
 {
@@ -201,26 +215,29 @@ static void gather(const qconv *c, const uint8_t *image, size_t group, size_t pi
     int64_t y0 = (int64_t)(pixel / c->out_w * c->stride_h) - c->pad_top;
     int64_t x0 = (int64_t)(pixel % c->out_w * c->stride_w) - c->pad_left;
     const uint8_t *from = image + group * in_c;
-    memset(row + c->k, 0, c->lda - c->k);            /* weights are 0 there, but a sum of nothing known is nothing known */
+    const uint64_t flip = c->flip ? 0x8080808080808080u : 0;
+    const int pad = (c->x_zero ^ (int)flip) & 255;
+    for (size_t i = c->k; i < c->lda; i++)
+        row[i] = 0;                                  /* weights are 0 there, but a sum of nothing known is nothing known */
     for (size_t i = 0; i < c->kh; i++) {
         int64_t y = y0 + (int64_t)(i * c->dil_h);
         uint8_t *to = row + i * c->kw * in_c;
         if (y < 0 || y >= (int64_t)c->in_h) {
-            memset(to, c->x_zero, c->kw * in_c);
+            memset(to, pad, c->kw * in_c);
             continue;
         }
         const uint8_t *line = from + (size_t)y * c->in_w * c->in_c;
         bool inside = x0 >= 0 && x0 + (int64_t)((c->kw - 1) * c->dil_w) < (int64_t)c->in_w;
         if (inside && c->groups == 1 && c->dil_w == 1) {        /* the window's row is one run */
-            memcpy(to, line + (size_t)x0 * in_c, c->kw * in_c);
+            copy_bytes(to, line + (size_t)x0 * in_c, c->kw * in_c, flip);
             continue;
         }
         for (size_t j = 0; j < c->kw; j++, to += in_c) {
             int64_t x = x0 + (int64_t)(j * c->dil_w);
             if (x < 0 || x >= (int64_t)c->in_w)
-                memset(to, c->x_zero, in_c);
+                memset(to, pad, in_c);
             else
-                memcpy(to, line + (size_t)x * c->in_c, in_c);
+                copy_bytes(to, line + (size_t)x * c->in_c, in_c, flip);
         }
     }
 }
@@ -253,8 +270,6 @@ static void gemm_tile(void *arg, size_t piece, unsigned worker)
     } else {
         for (size_t i = 0; i < m; i++)
             gather(c, x, group, first + i, rows + i * c->lda);
-        if (c->flip)
-            k->flip_u8(rows, rows, m * c->lda);
     }
     if (c->row_factor) {
         k->row_sums_u8(sums, g.a, c->lda, m, c->k, c->row_factor, c->row_offset);

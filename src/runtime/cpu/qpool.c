@@ -140,13 +140,13 @@ const hn_impl hn_impl_qpool = {
 typedef struct resize {
     size_t batch, in_h, in_w, out_h, out_w, c;
     hn_place *row, *col;
+    float *row_part, *col_part;      /* of the way from low to high; NULL: weights of 10 bits */
     bool is_signed;
 } resize;
 
 static bool accepts_resize(const hn_prep *p)
 {
-    return hone_op(p->node, "QResize") && is_byte(p->in[0]) && p->node->act.kind == HN_ACT_NONE && hn_count(p->out[0]) > 0 &&
-           !hn_attr_is(p->node, "weights", "float", "fixed");
+    return hone_op(p->node, "QResize") && is_byte(p->in[0]) && p->node->act.kind == HN_ACT_NONE && hn_count(p->out[0]) > 0;
 }
 
 static hn_err prepare_resize(hn_prep *p)
@@ -160,8 +160,17 @@ static hn_err prepare_resize(hn_prep *p)
         row[i] = hn_place_of(p->node, i, x->dim[2], y->dim[2]);
     for (int64_t i = 0; i < y->dim[3]; i++)
         col[i] = hn_place_of(p->node, i, x->dim[3], y->dim[3]);
+    bool real = hn_attr_is(p->node, "weights", "float", "fixed");
+    float *row_part = real ? HN_NEW(p->arena, float, (size_t)y->dim[2]) : NULL;
+    float *col_part = real ? HN_NEW(p->arena, float, (size_t)y->dim[3]) : NULL;
+    if (real && (!row_part || !col_part))
+        return hn_nomem(p->cx, "a resize");
+    for (int64_t i = 0; i < y->dim[2] && real; i++)
+        row_part[i] = hn_part_of(p->node, i, x->dim[2], y->dim[2], &row[i]);
+    for (int64_t i = 0; i < y->dim[3] && real; i++)
+        col_part[i] = hn_part_of(p->node, i, x->dim[3], y->dim[3], &col[i]);
     *s = (resize){ (size_t)x->dim[0], (size_t)x->dim[2], (size_t)x->dim[3], (size_t)y->dim[2], (size_t)y->dim[3],
-                   (size_t)x->dim[1], row, col, p->in[0]->dtype == HN_I8 };
+                   (size_t)x->dim[1], row, col, row_part, col_part, p->in[0]->dtype == HN_I8 };
     p->scratch_bytes = hn_mul(hn_mul(s->in_w, s->c), sizeof(int32_t));
     p->state = s;
     return HN_OK;
@@ -177,6 +186,34 @@ static void blend_rows(const resize *s, const uint8_t *top, const uint8_t *botto
         out[i] = top[i] * (HN_RESIZE_ONE - rest) + bottom[i] * rest;
 }
 
+/* Channels of one pixel in floats, in the order of the operator's sums. */
+static void blend_pixel(const resize *s, const uint8_t *const corner[4], const float weight[4], uint8_t *out)
+{
+    const int8_t *a = (const int8_t *)corner[0], *b = (const int8_t *)corner[1], *d = (const int8_t *)corner[2],
+                 *e = (const int8_t *)corner[3];
+    for (size_t c = 0; c < s->c && s->is_signed; c++) {
+        float sum = (float)a[c] * weight[0] + (float)b[c] * weight[1] + (float)d[c] * weight[2] + (float)e[c] * weight[3];
+        out[c] = (uint8_t)(int32_t)(sum + 0.5f);
+    }
+    for (size_t c = 0; c < s->c && !s->is_signed; c++) {
+        float sum = (float)corner[0][c] * weight[0] + (float)corner[1][c] * weight[1] + (float)corner[2][c] * weight[2] +
+                    (float)corner[3][c] * weight[3];
+        out[c] = (uint8_t)(int32_t)(sum + 0.5f);
+    }
+}
+
+static void resize_row_real(const resize *s, const uint8_t *x, size_t i, uint8_t *out)
+{
+    const uint8_t *top = x + (size_t)s->row[i].low * s->in_w * s->c, *bottom = x + (size_t)s->row[i].high * s->in_w * s->c;
+    float v = s->row_part[i];
+    for (size_t j = 0; j < s->out_w; j++, out += s->c) {
+        size_t low = (size_t)s->col[j].low * s->c, high = (size_t)s->col[j].high * s->c;
+        float u = s->col_part[j];
+        blend_pixel(s, (const uint8_t *const[]){ top + low, top + high, bottom + low, bottom + high },
+                    (const float[]){ (1 - v) * (1 - u), (1 - v) * u, v * (1 - u), v * u }, out);
+    }
+}
+
 static void resize_row(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
@@ -187,6 +224,10 @@ static void resize_row(void *arg, size_t piece, unsigned worker)
     const uint8_t *x = (const uint8_t *)j->r->in[0]->data + piece / s->out_h * s->in_h * line;
     uint8_t *out = (uint8_t *)j->r->out[0]->data + piece * s->out_w * s->c;
     int32_t *row = (int32_t *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
+    if (s->row_part) {
+        resize_row_real(s, x, piece % s->out_h, out);
+        return;
+    }
     blend_rows(s, x + (size_t)v->low * line, x + (size_t)v->high * line, (int32_t)v->rest, row);
     for (size_t i = 0; i < s->out_w; i++, out += s->c) {
         const int32_t *a = row + (size_t)s->col[i].low * s->c, *b = row + (size_t)s->col[i].high * s->c;
@@ -218,34 +259,25 @@ static bool accepts_argmax(const hn_prep *p)
 {
     const hn_shape *x = &p->in[0]->shape;
     int64_t axis = hn_attr_int(p->node, "axis", 0);
-    return hn_op_is(p->node, "ArgMax") && is_byte(p->in[0]) && x->rank > 0 &&
-           (axis == -1 || axis == x->rank - 1) && !hn_attr_int(p->node, "select_last_index", 0) && hn_count(p->out[0]) > 0 &&
-           p->node->act.kind == HN_ACT_NONE && p->out[0]->dtype == HN_I64;
+    return hn_op_is(p->node, "ArgMax") && is_byte(p->in[0]) && x->rank > 0 && (axis == -1 || axis == x->rank - 1) &&
+           !hn_attr_int(p->node, "select_last_index", 0) && hn_count(p->out[0]) > 0 && p->node->act.kind == HN_ACT_NONE;
 }
 
 /* The first of the largest. */
-#define LARGEST(type)                                                                               \
-    for (size_t k = 0; k < rows; k++) {                                                             \
-        const type *v = (const type *)data + k * n;                                                 \
-        size_t best = 0;                                                                            \
-        for (size_t i = 1; i < n; i++)                                                              \
-            best = v[i] > v[best] ? i : best;                                                       \
-        out[k] = (int64_t)best;                                                                     \
-    }
-
 static void argmax_rows(void *arg, size_t piece, unsigned worker)
 {
     const hn_run *r = arg;
     const hn_tensor *x = r->in[0];
-    size_t n = (size_t)x->shape.dim[x->shape.rank - 1], all = hn_count(r->out[0]), first = piece * ROWS;
-    size_t rows = hn_min(ROWS, all - first);
-    const char *data = (const char *)x->data + first * n;
-    int64_t *out = (int64_t *)r->out[0]->data + first;
+    size_t n = (size_t)x->shape.dim[x->shape.rank - 1], first = piece * ROWS, end = hn_min(first + ROWS, hn_count(r->out[0]));
+    const uint8_t flip = x->dtype == HN_I8 ? 0x80 : 0;         /* signed bytes in the order of unsigned ones */
     (void)worker;
-    if (x->dtype == HN_U8)
-        LARGEST(uint8_t)
-    else
-        LARGEST(int8_t)
+    for (size_t k = first; k < end; k++) {
+        const uint8_t *v = (const uint8_t *)x->data + k * n;
+        size_t best = 0;
+        for (size_t i = 1; i < n; i++)
+            best = (v[i] ^ flip) > (v[best] ^ flip) ? i : best;
+        ((int64_t *)r->out[0]->data)[k] = (int64_t)best;
+    }
 }
 
 static hn_err run_argmax(const hn_run *r)
@@ -254,6 +286,6 @@ static hn_err run_argmax(const hn_run *r)
     return HN_OK;
 }
 
-const hn_impl hn_impl_qargmax = {
-    .name = "qargmax.8bit", .rule = HN_RULE_PLAIN, .accepts = accepts_argmax, .run = run_argmax,
+const hn_impl hn_impl_argmax_8bit = {
+    .name = "argmax.8bit", .rule = HN_RULE_PLAIN, .accepts = accepts_argmax, .run = run_argmax,
 };
