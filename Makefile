@@ -56,7 +56,7 @@ media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)
 modules := $(B)/libhone-media.so $(B)/libhone-system.so
 
-.PHONY: all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
+.PHONY: tests all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
 all: $(B)/hone $(modules) $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
@@ -152,6 +152,7 @@ system_tests = $(filter $(B)/tests/net/% $(B)/tests/fleet/%,$(tests))
 $(system_tests): MORE_LIBS = $(system_libs)
 $(system_tests): $(B)/libhone-system.a $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/system/*.c))
 
+tests: $(tests)
 quick: $(tests) $(B)/hone $(modules)    ## unit tests only, in seconds
 	@tools/run-tests.sh $(tests)
 
@@ -168,7 +169,7 @@ F = build/fuzz
 fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
 .PHONY: fuzz
 fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
-	@tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
+	@FUZZ_JOBS=$(FUZZ_JOBS) FUZZ_FLAGS=$(FUZZ_FLAGS) tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
 
 FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
 fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # graphs from bytes

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/num.h"
 #include "llm/tok_gguf.h"
 
@@ -224,6 +225,17 @@ static hn_err find_pass(hn_ctx *cx, hn_stream *s, size_t rows, size_t wanted, hn
     return HN_OK;
 }
 
+/* A token's row brings in the pages around it, up to two megabytes where the page cache has them in one piece: after
+ * some hundred tokens a second copy of the matrix would be mapped. */
+enum { FORGET_TOKENS = 8 };
+
+static void forget_embedding(const hn_lm *m)
+{
+    const hn_gguf_tensor *t = hn_gguf_tensor_find(m->file, "token_embd.weight");
+    if (t)
+        hn_file_release(t->data, t->size);
+}
+
 static hn_err read_chunk(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t count, bool all, float **logits)
 {
     size_t wanted = all ? count : 1;
@@ -238,6 +250,8 @@ static hn_err read_chunk(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t co
     HN_TRY(hn_session_run(cx, p->session));
     memcpy(s->held + s->kv->count, ids, count * sizeof *ids);
     s->kv->count += count;
+    if (s->m->mapped && (count > 1 || s->kv->count % FORGET_TOKENS == 0))
+        forget_embedding(s->m);
     *logits = hn_session_output(p->session, 0)->data;
     return HN_OK;
 }

@@ -52,7 +52,7 @@ void hn_shared_packs_free(hn_shared_packs *s)
 
 /* Weights are read from end to end for every token.  Large pages let the processor fetch ahead where small ones
  * end every 4 KiB. */
-enum { LARGE_PAGE = 2 << 20, CHUNK = 16 << 20 };
+enum { LARGE_PAGE = 2 << 20, CHUNK = 64 << 20 };
 
 static void *cut(hn_shared_packs *s, size_t bytes)
 {
