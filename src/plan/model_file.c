@@ -5,6 +5,7 @@
  * make, measured and not packed.  Graphs: the plan that a session will be made of, packed, since what packing
  * and folding leave behind is known only then; the session's one block is added to it. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -54,6 +55,19 @@ static void sum_tensors(const hn_gguf *g, hn_model *m)
     }
 }
 
+/* Packed weights ask for large pages: where the system gives them, the last one is whole. */
+static double in_pages(double packed)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    char mode[64] = "[never]";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    if (f && !fgets(mode, sizeof mode, f))
+        mode[0] = 0;
+    if (f)
+        fclose(f);
+    return strstr(mode, "[never]") ? packed : ceil(packed / LARGE_PAGE) * LARGE_PAGE;
+}
+
 /* Adds a plan's block to *arena; its packed weights, which all plans of a model share, become *packed. */
 static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *arena, double *packed)
 {
@@ -88,6 +102,7 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     for (size_t i = 0; !e && i < 3; i++)
         e = pass_bytes(cx, &lm, threads, rows[i], &m->arena, &m->held);
     m->weights -= fmin(m->weights, m->held);     /* pages that were packed are given back to the file */
+    m->held = in_pages(m->held);
     hn_lm_close(&lm);
     return e;
 }

@@ -38,10 +38,12 @@ static bool read_pair(const hn_prep *p, hn_qbinary *q)
 static bool accepts_pair(const hn_prep *p)
 {
     hn_qbinary q;
+    if (!read_pair(p, &q))                 /* first: other operators may have no second operand */
+        return false;
     for (int i = 0; i < 2; i++)
         if (hn_count(p->in[i]) != 1 && !hn_shape_equal(&p->in[i]->shape, &p->out[0]->shape))
             return false;
-    return hn_count(p->out[0]) > 0 && read_pair(p, &q);
+    return hn_count(p->out[0]) > 0;
 }
 
 static hn_err prepare_pair(hn_prep *p)
