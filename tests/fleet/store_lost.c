@@ -244,7 +244,9 @@ static void materialise(hn_ctx *cx, const disk *d, survivor *s, const char *root
             const entry *e = &s->dir[node[at]].e[i];
             const inode *n = &d->node[e->inode];
             int mine = count++;
-            CHECK(mine < INODES_MAX * 2 && snprintf(path[mine], sizeof path[0], "%.150s/%s", path[at], e->name) > 0);
+            char full[sizeof path[0]];
+            CHECK(mine < INODES_MAX * 2 && snprintf(full, sizeof full, "%.150s/%s", path[at], e->name) > 0);
+            memcpy(path[mine], full, sizeof full);
             node[mine] = e->inode;
             if (n->is_dir)
                 CHECK_INT(mkdir(path[mine], 0755), 0);
