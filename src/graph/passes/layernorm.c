@@ -69,8 +69,10 @@ typedef struct found { hn_value *x, *scale, *shift; float epsilon; } found;
 static bool matches(const hn_node *add, found *f)
 {
     hn_value *scaled, *unit, *sum, *var;
+    if (add->out_count == 0 || !made_by(add->out[0], "Add"))
+        return false;
     const hn_shape *s = &add->out[0]->t.shape;
-    if (!made_by(add->out[0], "Add") || add->out[0]->t.dtype != HN_F32 || s->rank < 1 || hn_is_symbol(s->dim[s->rank - 1]))
+    if (add->out[0]->t.dtype != HN_F32 || s->rank < 1 || hn_is_symbol(s->dim[s->rank - 1]))
         return false;
     size_t len = (size_t)s->dim[s->rank - 1];
     f->shift = constant_row(add, len, &scaled);
