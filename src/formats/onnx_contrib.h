@@ -61,8 +61,15 @@ static inline hn_err refuse_outputs(const contrib *k, int from)
 
 /* ---- Making nodes ---------------------------------------------------------------------------- */
 
-static inline hn_attr an_int(const char *name, int64_t v) { return (hn_attr){ .name = name, .kind = HN_ATTR_INT, .i = v }; }
-static inline hn_attr a_float(const char *name, float v) { return (hn_attr){ .name = name, .kind = HN_ATTR_FLOAT, .f = v }; }
+static inline hn_attr an_int(const char *name, int64_t v)
+{
+    return (hn_attr){ .name = name, .kind = HN_ATTR_INT, .i = v };
+}
+
+static inline hn_attr a_float(const char *name, float v)
+{
+    return (hn_attr){ .name = name, .kind = HN_ATTR_FLOAT, .f = v };
+}
 
 static inline hn_attr a_text(const char *name, const char *v)
 {
@@ -71,10 +78,11 @@ static inline hn_attr a_text(const char *name, const char *v)
 
 /* y[0] = op(x...).  y[0] NULL: a new value.  Inputs may be NULL, for left out.  What makes the node's own
  * output gets its name. */
-static inline hn_err make_n(contrib *k, const char *op, hn_value **x, int ins, const hn_attr *a, int attrs, hn_value **y, int outs)
+static inline hn_err make_n(contrib *k, const char *op, hn_value **x, int ins, const hn_attr *a, int attrs,
+                            hn_value **y, int outs)
 {
-    hn_onnx_node n = { .name = y == k->n->out ? k->n->name : "", .op = op, .domain = "", .in = x, .in_count = ins, .out = y,
-                       .out_count = outs, .attr_count = attrs };
+    hn_onnx_node n = { .name = y == k->n->out ? k->n->name : "", .op = op, .domain = "", .in = x, .in_count = ins,
+                       .out = y, .out_count = outs, .attr_count = attrs };
     if (attrs) {
         n.attr = HN_NEW(k->r->arena, hn_attr, (size_t)attrs);
         if (!n.attr)

@@ -170,7 +170,8 @@ static hn_err rotate(contrib *k, const places *p, hn_value **x)
 /* The past with what is new in its place; as long as the past, or longer where that is too short. */
 static hn_err into_cache(contrib *k, const places *p, int i, hn_value **x)
 {
-    hn_value *past = in(k, PAST_KEY + i), *y = wanted(k, 1 + i) ? *out(k, 1 + i) : NULL, *zero, *axis, *pads = NULL, *room = NULL;
+    hn_value *past = in(k, PAST_KEY + i), *y = wanted(k, 1 + i) ? *out(k, 1 + i) : NULL;
+    hn_value *zero, *axis, *pads = NULL, *room = NULL;
     hn_attr first = an_int("axis", 0), length = an_int("axis", 2);
     if (!past) {
         if (y)
