@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "base/progress.h"
 #include "cli/table.h"
 #include "cli/verify.h"
+#include "runtime/impl.h"
 
 #define SECONDS_MAX 120
 #define DEPTH_MAX 8
@@ -25,7 +27,18 @@ enum { PASSED, FAILED, UNSUPPORTED, CRASHED, VERDICTS };
 static const char *const verdict_name[VERDICTS] = { "passed", "failed", "unsupported", "crashed" };
 
 typedef struct test { char *model; bool light; int verdict; char why[256]; } test;
-typedef struct suite { test *list; size_t count, cap; size_t sum[VERDICTS]; } suite;
+
+/* What tests that passed have shown of an operator, a bit each: element types of its first input and first
+ * output, and which of hn_impls ran it in a plan. */
+typedef struct shown { uint64_t from, to, impls; } shown;
+
+typedef struct suite {
+    test *list;
+    size_t count, cap;
+    size_t sum[VERDICTS];
+    shown *op;              /* in the order of hn_ops; in memory that tests share with us */
+    size_t ops;
+} suite;
 
 /* ---- Finding the tests ------------------------------------------------------------------------ */
 
@@ -146,7 +159,39 @@ static hn_err run_sets(hn_ctx *cx, hn_runner *r, const test *t, hn_arena *a, boo
     return HN_OK;
 }
 
-static int judge(hn_cli *c, const test *t, const hn_runner_opts *o, char *why, size_t why_size)
+static void note_type(uint64_t *set, hn_value *const *list, int count)
+{
+    if (count > 0 && list[0])
+        *set |= (uint64_t)1 << ((unsigned)list[0]->t.dtype & (HN_SEQ - 1));       /* of a list: what it holds */
+}
+
+/* What is on no list gets the entry behind its end. */
+static shown *shown_of(const suite *s, const hn_op *op)
+{
+    size_t i = 0;
+    while (hn_ops[i] && hn_ops[i] != op)
+        i++;
+    return &s->op[i];
+}
+
+static void note_shown(const hn_runner *r, const suite *s)
+{
+    _Static_assert((int)HN_DTYPE_COUNT <= 64, "element types are bits of a word");
+    const hn_graph *g = r->src.graph;
+    for (size_t i = 0; i < g->node_count; i++) {
+        shown *to = shown_of(s, g->node[i]->op);
+        note_type(&to->from, g->node[i]->in, g->node[i]->in_count);
+        note_type(&to->to, g->node[i]->out, g->node[i]->out_count);
+    }
+    for (size_t i = 0; r->plan && i < r->plan->step_count; i++) {
+        const hn_step *step = &r->plan->step[i];
+        for (size_t j = 0; step->node && hn_impls[j] && j < 64; j++)
+            if (step->impl == hn_impls[j])
+                shown_of(s, step->node->op)->impls |= (uint64_t)1 << j;
+    }
+}
+
+static int judge(hn_cli *c, const suite *s, const test *t, const hn_runner_opts *o, char *why, size_t why_size)
 {
     hn_runner r = { 0 };
     hn_arena *a = NULL;
@@ -158,12 +203,14 @@ static int judge(hn_cli *c, const test *t, const hn_runner_opts *o, char *why, s
         e = run_sets(&c->cx, &r, t, a, &agree, why, why_size);
     if (e)
         snprintf(why, why_size, "%.250s", c->cx.msg);
+    else if (agree)
+        note_shown(&r, s);
     hn_arena_free(a);
     hn_runner_close(&r);
     return e == HN_EUNSUP ? UNSUPPORTED : e || !agree ? FAILED : PASSED;
 }
 
-static hn_err run_test(hn_cli *c, test *t, const hn_runner_opts *o)
+static hn_err run_test(hn_cli *c, const suite *s, test *t, const hn_runner_opts *o)
 {
     int ends[2], status = 0;
     if (pipe(ends) != 0)
@@ -179,7 +226,7 @@ static hn_err run_test(hn_cli *c, test *t, const hn_runner_opts *o)
         char why[sizeof t->why] = "";
         close(ends[0]);
         alarm(SECONDS_MAX);
-        int verdict = judge(c, t, o, why, sizeof why);
+        int verdict = judge(c, s, t, o, why, sizeof why);
         ssize_t n = write(ends[1], why, strlen(why));
         _exit(n < 0 ? CRASHED : verdict);
     }
@@ -234,6 +281,39 @@ static json_t *count_unsupported(const suite *s)
     return by_name;
 }
 
+static void write_types(hn_buf *b, uint64_t set)
+{
+    for (int t = HN_NONE + 1; t < HN_DTYPE_COUNT; t++)
+        if (set >> t & 1)
+            hn_buf_printf(b, " %s", hn_dtype_name((hn_dtype)t));
+    hn_buf_text(b, " |");
+}
+
+static void write_operators(hn_buf *b, const suite *s)
+{
+    hn_buf_text(b, "\n## Operators supported\n\n"
+                   "From and to: the element types of the first input and first output in tests that passed.\n"
+                   "Kernels: the fast implementations that took the operator there; where none is named it\n"
+                   "ran through its own plain code, was computed ahead, or became part of another. Operators\n"
+                   "of domain `hone` are what others are lowered to.\n\n"
+                   "| operator | domain | opset | inputs | outputs | attributes | from | to | kernels |\n"
+                   "|---|---|---:|---|---|---|---|---|---|\n");
+    for (size_t o = 0; o < s->ops; o++) {
+        const hn_op *op = hn_ops[o];
+        hn_buf_printf(b, "| %s | %s | %d | %d..%d | %d..%d |", op->name, op->domain ? op->domain : "ai.onnx",
+                      op->since, op->min_in, op->max_in, op->min_out, op->max_out);
+        for (const hn_attr_spec *a = op->attr; a && a->name; a++)
+            hn_buf_printf(b, " %s", a->name);
+        hn_buf_text(b, " |");
+        write_types(b, s->op[o].from);
+        write_types(b, s->op[o].to);
+        for (size_t j = 0; hn_impls[j] && j < 64; j++)
+            if (s->op[o].impls >> j & 1)
+                hn_buf_printf(b, " %s", hn_impls[j]->name);
+        hn_buf_text(b, " |\n");
+    }
+}
+
 static hn_err write_report(hn_cli *c, const suite *s, const char *path)
 {
     hn_buf b = { .cx = &c->cx };
@@ -248,14 +328,7 @@ static hn_err write_report(hn_cli *c, const suite *s, const char *path)
     json_object_foreach(by_name, name, n)
         hn_buf_printf(&b, "| %s | %lld |\n", name, (long long)json_integer_value(n));
     json_decref(by_name);
-    hn_buf_text(&b, "\n## Operators supported\n\n| operator | domain | opset | inputs | outputs | attributes |\n|---|---|---:|---|---|---|\n");
-    for (const hn_op *const *op = hn_ops; *op; op++) {
-        hn_buf_printf(&b, "| %s | %s | %d | %d..%d | %d..%d |", (*op)->name, (*op)->domain ? (*op)->domain : "ai.onnx",
-                      (*op)->since, (*op)->min_in, (*op)->max_in, (*op)->min_out, (*op)->max_out);
-        for (const hn_attr_spec *a = (*op)->attr; a && a->name; a++)
-            hn_buf_printf(&b, " %s", a->name);
-        hn_buf_text(&b, " |\n");
-    }
+    write_operators(&b, s);
     hn_err e = hn_buf_ok(&b, "the report");
     if (!e)
         e = hn_file_write(&c->cx, path, b.data, b.len);
@@ -295,6 +368,17 @@ static hn_err tell(hn_cli *c, const suite *s)
     return HN_OK;
 }
 
+static hn_err share_shown(hn_cli *c, suite *s)
+{
+    while (hn_ops[s->ops])
+        s->ops++;
+    void *m = mmap(NULL, (s->ops + 1) * sizeof *s->op, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED)
+        return hn_nomem(&c->cx, "the report");
+    s->op = m;
+    return HN_OK;
+}
+
 hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, const char *report)
 {
     suite s = { 0 };
@@ -303,12 +387,13 @@ hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, cons
 
     if (!one.threads)
         one.threads = 1;            /* tests are tiny: threads would only be started and stopped */
+    HN_TRY(share_shown(c, &s));
     hn_err e = walk(c, &s, dir, 0);
     if (!e && s.count == 0)
         e = hn_fail(&c->cx, HN_EIO, "%s: no folder with model.onnx below it", dir);
     hn_progress_start(&bar, "verifying", s.count, c->quiet);
     for (size_t i = 0; i < s.count && !e; i++) {
-        e = run_test(c, &s.list[i], &one);
+        e = run_test(c, &s, &s.list[i], &one);
         s.sum[s.list[i].verdict]++;
         hn_progress_step(&bar, i + 1);
     }
@@ -320,5 +405,6 @@ hn_err hn_verify_suite(hn_cli *c, const char *dir, const hn_runner_opts *o, cons
     for (size_t i = 0; i < s.count; i++)
         free(s.list[i].model);
     hn_free(&c->cx, s.list);
+    munmap(s.op, (s.ops + 1) * sizeof *s.op);
     return e ? e : hn_verdict(c, s.sum[FAILED] + s.sum[CRASHED]);
 }

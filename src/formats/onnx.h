@@ -8,6 +8,7 @@
  *     onnx_tensor.c   tensors, in place where they can be; external data
  *     onnx_upgrade.c  older opsets into HIR-1
  *     onnx_contrib.c  Microsoft's contrib operators into ONNX's
+ *     onnx_contrib_group.c  and GroupQueryAttention
  *     onnx_data.c     tensors in files of their own
  *
  * Slices (hn_pb, hn_text) point into the file, which outlives the graph. */

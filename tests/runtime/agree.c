@@ -32,3 +32,5 @@ TEST(a_residual_network_agrees_with_eval) { agrees("ic_resnet8_fp32.onnx", FLOAT
 TEST(a_separable_network_agrees_with_eval) { agrees("kws_dscnn_fp32.onnx", FLOAT_TOLERANCE); }
 TEST(a_quantised_network_agrees_with_eval_to_a_step) { agrees("kws_dscnn_int8.qdq.onnx", 1); }
 TEST(a_detector_with_shape_arithmetic_agrees_with_eval) { agrees("ultraface_rfb_320.onnx", FLOAT_TOLERANCE); }
+TEST(a_detector_for_microcontrollers_agrees_with_eval_bit_for_bit) { agrees("person_detect_int8.tflite", 0); }
+TEST(features_from_sound_agree_with_eval_bit_for_bit) { agrees("audio_preprocessor_int8.tflite", 0); }
