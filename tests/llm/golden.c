@@ -11,6 +11,7 @@
 #include "llm/talk.h"
 
 #define QUANT_SHARE 0.05         /* of the logits' root mean square: both sides round activations to 8 bits */
+#define TRAINED_SHARE 1e-5       /* likewise, of the trained model: the same roundings on both sides, only sums in another order */
 #define NEAR_TIE 0.1             /* likewise: nearer than this, two tokens may change places */
 
 static int32_t best_of(const float *logits, size_t n)
@@ -32,9 +33,9 @@ static void check_logit(const place *at, double got, double want, double bound)
     CHECK(fabs(got - want) <= bound);
 }
 
-static void check_row(const place *at, const float *logits, size_t vocab, const json_t *want)
+static void check_row(const place *at, const float *logits, size_t vocab, const json_t *want, double share)
 {
-    double rms = json_number_value(json_object_get(want, "rms")), bound = rms * QUANT_SHARE;
+    double rms = json_number_value(json_object_get(want, "rms")), bound = rms * share;
     const json_t *top = json_object_get(want, "top"), *first = json_object_get(want, "first8");
     for (size_t i = 0; i < json_array_size(first); i++)
         check_logit(at, (double)logits[i], json_number_value(json_array_get(first, i)), bound);
@@ -58,7 +59,7 @@ static hn_err open_lm(hn_ctx *cx, const char *path, const hn_kernels *k, hn_lm *
     return e;
 }
 
-static void check_logits(const char *folder, const char *name)
+static void check_logits(const char *folder, const char *name, double share)
 {
     char model[512], record[512];
     snprintf(record, sizeof record, "llm/%s/%s.logits.json", folder, name);
@@ -87,7 +88,7 @@ static void check_logits(const char *folder, const char *name)
         CHECK_INT(hn_stream_new(&cx, &m, NULL, &s), HN_OK);
         CHECK_INT(hn_stream_read(&cx, s, ids, n, true, &logits), HN_OK);
         for (size_t i = 0; i < json_array_size(rows); i++)
-            check_row(&(place){ name, (*k)->isa, i }, logits + i * m.shape.vocab, m.shape.vocab, json_array_get(rows, i));
+            check_row(&(place){ name, (*k)->isa, i }, logits + i * m.shape.vocab, m.shape.vocab, json_array_get(rows, i), share);
         hn_stream_free(s);
         hn_lm_close(&m);
     }
@@ -103,15 +104,15 @@ TEST(every_weight_type_gives_the_recorded_logits)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char name[64];
         snprintf(name, sizeof name, "tiny-%s", types[i]);
-        check_logits("tiny-quants", name);
+        check_logits("tiny-quants", name, QUANT_SHARE);
     }
 }
 
 TEST(a_trained_model_gives_the_recorded_logits)
 {
-    check_logits("stories260k", "stories260K-f32");
-    check_logits("stories260k", "stories260K-Q8_0");
-    check_logits("stories260k", "stories260K-Q4_0");
+    check_logits("stories260k", "stories260K-f32", TRAINED_SHARE);
+    check_logits("stories260k", "stories260K-Q8_0", TRAINED_SHARE);
+    check_logits("stories260k", "stories260K-Q4_0", TRAINED_SHARE);
 }
 
 /* ---- Text ------------------------------------------------------------------------------------------ */
@@ -188,7 +189,8 @@ static int check_greedy(const char *name)
     return ties;
 }
 
-/* Of some hundred tokens of a quantised model a few are near ties: the recorded run rounded in another order. */
+/* The texts were recorded with flash attention on, unlike the logits: queries rounded to half precision.  Where two
+ * tokens of a quantised model are as likely, that and the order of sums decide; llama.cpp parts from itself there too. */
 TEST(greedy_text_is_the_recorded_text)
 {
     CHECK_INT(check_greedy("stories260K-f32"), 0);
