@@ -23,7 +23,7 @@
 /* Bytes written since `before`; pages given back meanwhile do not make it negative. */
 static size_t written_since(size_t before)
 {
-    size_t now = hn_private_dirty_bytes();
+    size_t now = hn_written_bytes();
     return now > before ? now - before : 0;
 }
 
@@ -68,22 +68,24 @@ static double in_pages(double packed)
     return strstr(mode, "[never]") ? packed : ceil(packed / LARGE_PAGE) * LARGE_PAGE;
 }
 
-/* Adds a plan's block to *arena; its packed weights, which all plans of a model share, become *packed. */
-static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *arena, double *packed)
+/* Adds a plan's block to m->arena and its lists to m->own; its packed weights, which all plans of a model share,
+ * become m->held. */
+static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, hn_model *m)
 {
     const hn_shape shape[3] = { { 1, { rows } }, { 1, { rows } }, { 1, { 1 } } };
     hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
     hn_plan *p;
     HN_TRY(hn_plan_new(cx, lm->graph, &o, &p));
-    *arena += (double)p->stats.arena_bytes;
-    *packed = fmax(*packed, (double)p->stats.packed_bytes);
+    m->arena += (double)p->stats.arena_bytes;
+    m->own += (double)hn_arena_used(p->arena);
+    m->held = fmax(m->held, (double)p->stats.packed_bytes);
     hn_plan_free(cx, p);
     return HN_OK;
 }
 
 static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
 {
-    size_t before = hn_private_dirty_bytes();
+    size_t before = hn_written_bytes();
     hn_lm lm = { 0 };
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
@@ -100,9 +102,10 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
     hn_err e = HN_OK;
     for (size_t i = 0; !e && i < 3; i++)
-        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena, &m->held);
+        e = pass_bytes(cx, &lm, threads, rows[i], m);
     m->weights -= fmin(m->weights, m->held);     /* pages that were packed are given back to the file */
-    m->held = in_pages(m->held);
+    m->rest = in_pages(m->held) - m->held;
+    m->held += m->rest;
     hn_lm_close(&lm);
     return e;
 }
@@ -131,7 +134,7 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
 
 static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
 {
-    size_t before = hn_private_dirty_bytes();
+    size_t before = hn_written_bytes();
     hn_source src = { 0 };
     hn_shape *shape = NULL;
     hn_plan *p = NULL;
