@@ -21,7 +21,8 @@ static size_t rollup(const char *what)
 }
 
 size_t hn_private_bytes(void) { return rollup("Private_"); }
-size_t hn_private_dirty_bytes(void) { return rollup("Private_Dirty"); }
+size_t hn_written_bytes(void) { return rollup("Anonymous:") + rollup("Swap:"); }
+size_t hn_large_page_bytes(void) { return rollup("AnonHugePages:"); }
 
 size_t hn_peak_resident_bytes(void)
 {

@@ -8,7 +8,12 @@
 /* Bytes only this process holds (Private_* of smaps_rollup): what it costs a machine, without
  * mapped files shared through the page cache.  0 where the system does not tell. */
 size_t hn_private_bytes(void);
-size_t hn_private_dirty_bytes(void);     /* of those, what was written: no pages of files */
+
+/* Of those, what was written: heap, stacks, relocated pointers.  Pages of files never count, nor do a program's own
+ * that wait to go to disk since it was linked, so this does not move with what else the machine does. */
+size_t hn_written_bytes(void);
+size_t hn_large_page_bytes(void);        /* of those, in large pages, whose last one is whole */
+
 size_t hn_peak_resident_bytes(void);     /* the most ever resident, mapped files included */
 
 #endif

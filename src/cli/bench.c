@@ -56,7 +56,8 @@ static hn_err check_fills(hn_cli *c, const hn_graph *g)
         char *end = NULL;
         bool known = false;
         for (size_t k = 0; eq && k < g->in_count; k++)
-            known |= strlen(g->in[k]->name) == (size_t)(eq - text) && !strncmp(text, g->in[k]->name, (size_t)(eq - text));
+            known |= strlen(g->in[k]->name) == (size_t)(eq - text) &&
+                     !strncmp(text, g->in[k]->name, (size_t)(eq - text));
         if (eq)
             (void)strtod(eq + 1, &end);
         if (!eq || end == eq + 1 || *end)
@@ -137,7 +138,7 @@ static hn_err start(bench *b, const char *model)
     hn_ctx *cx = &b->c->cx;
     hn_runner_opts o = { .threads = b->c->threads };
     b->private_before = hn_private_bytes();
-    b->written_before = hn_private_dirty_bytes();
+    b->written_before = hn_written_bytes();
     uint64_t t = hn_now_ns();
     HN_TRY(hn_runner_open(cx, model, &o, &b->r));
     b->load_ms = hn_ms(hn_now_ns() - t);
@@ -223,7 +224,8 @@ static json_t *profile_rows(const bench *b)
         double gflops = us > 0 ? 2 * s->macs / us * 1e-3 : 0;
         json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f}", "step", step_name(s), "operator",
                                 s->node ? s->node->op->name : "-", "kernel", s->impl->name, "us", us,
-                                "least_us", b->least_ms[i] * 1e3, "share_percent", all > 0 ? 100 * b->step_ms[i] / all : 0);
+                                "least_us", b->least_ms[i] * 1e3,
+                                "share_percent", all > 0 ? 100 * b->step_ms[i] / all : 0);
         if (s->macs > 0) {
             json_object_set_new(row, "gflops", json_real(gflops));
             json_object_set_new(row, "peak_percent", json_real(100 * gflops / b->peak.gflops));
@@ -306,7 +308,8 @@ static hn_err compare(bench *b, const char *text, double seconds)
 {
     hn_ctx *cx = &b->c->cx;
     const hn_peer *peer;
-    hn_peer_job job = { .model = b->c->args.operand[0], .graph = b->r.src.graph, .in = b->in, .threads = b->r.o.threads };
+    hn_peer_job job = { .model = b->c->args.operand[0], .graph = b->r.src.graph, .in = b->in,
+                        .threads = b->r.o.threads };
     HN_TRY(hn_against_parse(cx, text, &peer, &job.lib));
     return hn_against_measure(cx, peer, &job, b->r.session, seconds, &b->against);
 }
@@ -328,7 +331,8 @@ static hn_err run(hn_cli *c)
     if (is_gguf(c->args.operand[0]))
         return hn_bench_lm(c, c->args.operand[0]);
     if (hn_arg_text(&c->args, "save-calibration", NULL))
-        return hn_fail(&c->cx, HN_EUNSUP, "unsupported: --save-calibration from a model that makes no tokens; give a .gguf file");
+        return hn_fail(&c->cx, HN_EUNSUP, "unsupported: --save-calibration from a model that makes no tokens; "
+                       "give a .gguf file");
     bench b = { .c = c };
     const char *trace = hn_arg_text(&c->args, "trace", NULL), *against = hn_arg_text(&c->args, "against", NULL);
     double seconds = hn_arg_real(&c->args, "seconds", 2);
@@ -338,7 +342,7 @@ static hn_err run(hn_cli *c)
     if (!e)
         e = measure(&b, seconds);
     b.private_after = hn_private_bytes();
-    b.written_after = hn_private_dirty_bytes();
+    b.written_after = hn_written_bytes();
     if (!e)
         e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
     if (!e && against)
@@ -361,11 +365,14 @@ static const hn_opt opts[] = {
     { "seconds", 's', HN_OPT_REAL, "S", "how long to measure (default 2)", NULL, 0.01, 86400 },
     HN_DIM_OPT,
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
-    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library", NULL, 0, 0 },
+    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library",
+      NULL, 0, 0 },
     HN_LM_MODEL_OPTS,
-    { "prompt-tokens", 0, HN_OPT_INT, "N", "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
+    { "prompt-tokens", 0, HN_OPT_INT, "N",
+      "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
-    { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads", NULL, 0, 0 },
+    { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads",
+      NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
     { "trace", 0, HN_OPT_FILE, "FILE", "write one run as a trace for a trace viewer (JSON)", NULL, 0, 0 },
     { 0 }
@@ -383,7 +390,8 @@ const hn_command hn_command_bench = {
             "--against loads another engine's library into this process and runs the same model on the same input\n"
             "with as many threads, in turns: at least nine pairs, of which it takes the medians. ratio is the\n"
             "peer's time over ours. tools/peers.sh gets the libraries, bench/peers.sh measures many models.\n\n"
-            "private: bytes only this process holds.  Of them, written (in the JSON) are those that no file stands behind;\n"
-            "the rest are pages of the model file and of the program, private or shared as other processes come and go.",
+            "private: bytes only this process holds.  Of them, written (in the JSON) are those that no file stands\n"
+            "behind; the rest are pages of the model file and of the program, private or shared as other processes\n"
+            "come and go.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

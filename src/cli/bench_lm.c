@@ -34,7 +34,8 @@ static double median(rates *r)
 typedef struct figures {
     rates prefill, decode, first;        /* tokens/s, tokens/s, ms */
     double load_ms, gbytes;
-    size_t prompt, answer, kv_bytes, arena_bytes, private_bytes, written_bytes, weight_bytes, packed_bytes;
+    size_t prompt, answer, kv_bytes, arena_bytes, private_bytes, written_bytes, large_page_bytes;
+    size_t weight_bytes, packed_bytes;
 } figures;
 
 /* Weights a token passes through: all but the embedding's other rows. */
@@ -93,7 +94,8 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
     f->kv_bytes = hn_stream_kv_bytes(s);
     f->arena_bytes = hn_stream_arena_bytes(s);
     f->private_bytes = hn_private_bytes();
-    f->written_bytes = hn_private_dirty_bytes();
+    f->written_bytes = hn_written_bytes();
+    f->large_page_bytes = hn_large_page_bytes();
     f->packed_bytes = j->m.packs->bytes;
     hn_stream_free(s);
     HN_TRY(e);
@@ -106,9 +108,11 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
 /* For `hone plan --calibration`: one measured rate and what it read, to be carried to other models. */
 static hn_err save(hn_cli *c, const char *model, const hn_lm_job *j, figures *f, const char *path)
 {
-    double cache = (double)f->kv_bytes / (double)(f->prompt + f->answer) * ((double)f->prompt + (double)f->answer / 2);
-    json_t *v = json_pack("{s:s, s:{s:s, s:f, s:f, s:I}, s:f}", "schema", "hone-calibration-1", "decode", "model", model,
-                          "tokens_per_second", median(&f->decode), "bytes_per_token", (double)f->weight_bytes + cache,
+    double row = (double)f->kv_bytes / (double)(f->prompt + f->answer);
+    double cache = row * ((double)f->prompt + (double)f->answer / 2);
+    json_t *v = json_pack("{s:s, s:{s:s, s:f, s:f, s:I}, s:f}", "schema", "hone-calibration-1", "decode",
+                          "model", model, "tokens_per_second", median(&f->decode),
+                          "bytes_per_token", (double)f->weight_bytes + cache,
                           "layers", (json_int_t)j->m.shape.layers, "machine_read_gb_per_second", f->gbytes);
     char *text = v ? json_dumps(v, JSON_INDENT(2)) : NULL;
     hn_err e = text ? hn_file_write(&c->cx, path, text, strlen(text)) : hn_nomem(&c->cx, "a calibration");
@@ -122,33 +126,39 @@ static hn_err tell(hn_cli *c, figures *f)
     double prefill = median(&f->prefill), decode = median(&f->decode), first = median(&f->first);
     double stream = decode * (double)f->weight_bytes * 1e-9;
     if (c->json)
-        return hn_json_print(&c->cx, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-            "prefill_tokens_per_second", prefill, "decode_tokens_per_second", decode, "first_token_ms", first, "load_ms", f->load_ms,
-            "machine_read_gb_per_second", f->gbytes, "decode_gb_per_second", stream, "prompt_tokens", (json_int_t)f->prompt,
-            "answer_tokens", (json_int_t)f->answer, "kv_bytes", (json_int_t)f->kv_bytes, "arena_bytes", (json_int_t)f->arena_bytes,
+        return hn_json_print(&c->cx, json_pack(
+            "{s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+            "prefill_tokens_per_second", prefill, "decode_tokens_per_second", decode,
+            "first_token_ms", first, "load_ms", f->load_ms,
+            "machine_read_gb_per_second", f->gbytes, "decode_gb_per_second", stream,
+            "prompt_tokens", (json_int_t)f->prompt, "answer_tokens", (json_int_t)f->answer,
+            "kv_bytes", (json_int_t)f->kv_bytes, "arena_bytes", (json_int_t)f->arena_bytes,
             "private_bytes", (json_int_t)f->private_bytes, "written_bytes", (json_int_t)f->written_bytes,
+            "large_page_bytes", (json_int_t)f->large_page_bytes,
             "packed_bytes", (json_int_t)f->packed_bytes, "rounds", (json_int_t)f->decode.n));
     printf("prefill      %.1f tokens/s over %zu tokens\n", prefill, f->prompt);
-    printf("decode       %.1f tokens/s over %zu tokens: %.1f GB/s of weights, %.0f %% of the %.1f GB/s this machine reads now\n",
-           decode, f->answer, stream, 100 * stream / f->gbytes, f->gbytes);
+    printf("decode       %.1f tokens/s over %zu tokens: %.1f GB/s of weights, %.0f %% of the %.1f GB/s this machine "
+           "reads now\n", decode, f->answer, stream, 100 * stream / f->gbytes, f->gbytes);
     printf("first token  %.1f ms after a prompt of %zu; load with one token %.1f ms\n", first, f->prompt, f->load_ms);
     printf("memory       private %.1f MB, of it packed weights %.1f MB, cache %.1f MB, activations %.1f MB\n",
-           (double)f->private_bytes * 1e-6, (double)f->packed_bytes * 1e-6, (double)f->kv_bytes * 1e-6, (double)f->arena_bytes * 1e-6);
+           (double)f->private_bytes * 1e-6, (double)f->packed_bytes * 1e-6, (double)f->kv_bytes * 1e-6,
+           (double)f->arena_bytes * 1e-6);
     return HN_OK;
 }
 
 hn_err hn_bench_lm(hn_cli *c, const char *path)
 {
     hn_lm_job j;
-    figures f = { .prompt = (size_t)hn_arg_int(&c->args, "prompt-tokens", 512), .answer = (size_t)hn_arg_int(&c->args, "answer-tokens", 64) };
+    figures f = { .prompt = (size_t)hn_arg_int(&c->args, "prompt-tokens", 512),
+                  .answer = (size_t)hn_arg_int(&c->args, "answer-tokens", 64) };
     uint64_t begin = hn_now_ns();
     hn_err e = hn_lm_job_open(c, path, &j);
     f.load_ms = hn_ms(hn_now_ns() - begin);
     if (!e && hn_arg_count(&c->args, "prompt-tokens") == 0 && f.answer < j.m.o.context)
         f.prompt = hn_min(f.prompt, j.m.o.context - f.answer);
     if (!e && f.prompt + f.answer > j.m.o.context)
-        e = hn_fail(&c->cx, HN_EARG, "%zu + %zu tokens do not fit the context of %zu: give a larger --context, or fewer "
-                    "--prompt-tokens", f.prompt, f.answer, j.m.o.context);
+        e = hn_fail(&c->cx, HN_EARG, "%zu + %zu tokens do not fit the context of %zu: give a larger --context, or "
+                    "fewer --prompt-tokens", f.prompt, f.answer, j.m.o.context);
     if (!e)
         e = measure(&j, &f, hn_arg_real(&c->args, "seconds", 2));
     const char *calibration = hn_arg_text(&c->args, "save-calibration", NULL);

@@ -155,7 +155,7 @@ static hn_err accuracy(planner *p)
 
 static hn_err run(hn_cli *c)
 {
-    planner p = { .c = c, .base = hn_private_dirty_bytes() };
+    planner p = { .c = c, .base = hn_written_bytes() };
     const char *what = hn_arg_text(&c->args, "explain", NULL);
     bool ask = hn_arg_flag(&c->args, "accuracy") || (what && strcmp(what, "path") != 0);
     hn_err e = hn_arena_new(&c->cx, 0, &p.a);

@@ -20,6 +20,7 @@ typedef struct hn_model {
     const char *precision;           /* "Q4_K_M"-like name of what it mostly holds */
     double weights, token_bytes;     /* pages of the file; read per token */
     double held;                     /* packed copies of weights, folded constants */
+    double rest;                     /* of that, what the last large page has left over, if large pages are to be had */
     double arena;                    /* activations and scratch */
     double own;                      /* what this program writes besides */
     size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */

@@ -17,13 +17,15 @@
 #include "plan/model.h"
 #include "runtime/plan.h"
 
-/* Stacks of threads, what the C library keeps: written by every run, much the same for every model. */
-#define RUN_BYTES 100000
+/* Written by every run, much the same for every model: the first pages of a thread's stack; of a stream also the
+ * lists of its three sessions, the tokens it holds, and what the C library keeps. */
+#define STACK_BYTES 8192
+#define STREAM_BYTES 100000
 
 /* Bytes written since `before`; pages given back meanwhile do not make it negative. */
 static size_t written_since(size_t before)
 {
-    size_t now = hn_private_dirty_bytes();
+    size_t now = hn_written_bytes();
     return now > before ? now - before : 0;
 }
 
@@ -68,27 +70,29 @@ static double in_pages(double packed)
     return strstr(mode, "[never]") ? packed : ceil(packed / LARGE_PAGE) * LARGE_PAGE;
 }
 
-/* Adds a plan's block to *arena; its packed weights, which all plans of a model share, become *packed. */
-static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, double *arena, double *packed)
+/* Adds a plan's block to m->arena and its lists to m->own; its packed weights, which all plans of a model share,
+ * become m->held. */
+static hn_err pass_bytes(hn_ctx *cx, const hn_lm *lm, unsigned threads, int64_t rows, hn_model *m)
 {
     const hn_shape shape[3] = { { 1, { rows } }, { 1, { rows } }, { 1, { 1 } } };
     hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
     hn_plan *p;
     HN_TRY(hn_plan_new(cx, lm->graph, &o, &p));
-    *arena += (double)p->stats.arena_bytes;
-    *packed = fmax(*packed, (double)p->stats.packed_bytes);
+    m->arena += (double)p->stats.arena_bytes;
+    m->own += (double)hn_arena_used(p->arena);
+    m->held = fmax(m->held, (double)p->stats.packed_bytes);
     hn_plan_free(cx, p);
     return HN_OK;
 }
 
 static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_model *m)
 {
-    size_t before = hn_private_dirty_bytes();
+    size_t before = hn_written_bytes();
     hn_lm lm = { 0 };
     hn_lm_opts o = { .threads = threads };
     HN_TRY(hn_lm_open(cx, path, &o, &lm));
     const hn_lm_shape *s = &lm.shape;
-    m->own = (double)(base + written_since(before) + RUN_BYTES);
+    m->own = (double)(base + written_since(before) + STREAM_BYTES);
     m->lm = true;
     m->family = "llm";
     m->task = "text generation";
@@ -100,9 +104,10 @@ static hn_err read_lm(hn_ctx *cx, const char *path, unsigned threads, size_t bas
     const int64_t rows[3] = { 1, (int64_t)hn_stream_chunk(NULL), (int64_t)hn_stream_chunk(NULL) / 2 };
     hn_err e = HN_OK;
     for (size_t i = 0; !e && i < 3; i++)
-        e = pass_bytes(cx, &lm, threads, rows[i], &m->arena, &m->held);
+        e = pass_bytes(cx, &lm, threads, rows[i], m);
     m->weights -= fmin(m->weights, m->held);     /* pages that were packed are given back to the file */
-    m->held = in_pages(m->held);
+    m->rest = in_pages(m->held) - m->held;
+    m->held += m->rest;
     hn_lm_close(&lm);
     return e;
 }
@@ -129,9 +134,24 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
     return HN_OK;
 }
 
+/* Bytes written once a session's block is there and full: it may lie where packing and folding left room, so what
+ * was written before it and the block itself do not simply add up. */
+static double with_block(hn_ctx *cx, const hn_plan *p, size_t before)
+{
+    size_t bytes = p->stats.arena_bytes;
+    char *block = hn_alloc_aligned(cx, bytes);
+    if (!block)
+        return (double)(written_since(before) + bytes);
+    for (size_t i = 0; i < bytes; i += 4096)
+        ((volatile char *)block)[i] = 1;
+    size_t written = written_since(before);
+    hn_free_aligned(cx, block);
+    return (double)written;
+}
+
 static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
 {
-    size_t before = hn_private_dirty_bytes();
+    size_t before = hn_written_bytes();
     hn_source src = { 0 };
     hn_shape *shape = NULL;
     hn_plan *p = NULL;
@@ -159,7 +179,7 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t 
         m->precision = floats ? "FP32" : "INT8";
         m->ops = p->stats.macs * 2;
         m->arena = (double)(p->stats.arena_bytes + inputs);
-        m->held = (double)(written_since(before) + RUN_BYTES);
+        m->held = fmax(0, with_block(cx, p, before) - (double)p->stats.arena_bytes) + threads * STACK_BYTES;
         for (size_t i = 0; i < p->step_count; i++)
             m->plain_steps += strcmp(p->step[i].impl->name, "eval") == 0;
         m->own = (double)base;

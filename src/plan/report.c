@@ -38,6 +38,7 @@ json_t *hn_offer_json(const hn_offer *o)
     if (!o->model->entry) {
         double written = o->model->held + (o->model->lm ? o->model->own + n->cache : 0);
         json_object_set_new(j, "bench_written_bytes", json_integer((json_int_t)(written + n->activations)));
+        json_object_set_new(j, "bench_large_page_rest_bytes", json_integer((json_int_t)o->model->rest));
     }
     if (o->model->lm) {
         json_object_set_new(j, "tokens_per_second", hn_band_json(&o->rate));
