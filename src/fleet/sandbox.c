@@ -56,7 +56,10 @@ static const int allowed[] = {
     SYS_sched_getaffinity, SYS_getrandom, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask,
         SYS_rt_sigreturn,
     SYS_exit, SYS_exit_group, SYS_getrusage, SYS_prlimit64, SYS_faccessat, SYS_readlinkat, SYS_restart_syscall,
-        SYS_uname, SYS_getdents64,
+        SYS_uname, SYS_getdents64, SYS_getcwd,
+#ifdef SYS_faccessat2
+    SYS_faccessat2,                   /* how realpath looks at folders */
+#endif
 #ifdef SYS_access
     SYS_access, SYS_stat, SYS_lstat, SYS_readlink,
 #endif

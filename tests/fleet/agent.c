@@ -2,6 +2,7 @@
 /* The agent on a device: builds that are good, and builds that crash, hang, lie or are slow. */
 #include "fleet/agent.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "hone.h"
+#include "tests/support/pb.h"
 #include "tests/support/test.h"
 
 #define MODEL "models/demo/pictograms.onnx"
@@ -256,6 +258,88 @@ TEST(a_test_process_can_harm_nothing)
     else
         print_message("skipped: this kernel has no seccomp\n");
     CHECK(access(at("written"), F_OK) != 0);
+    clear();
+}
+
+enum { BESIDE = 4096 };
+
+/* y = x + w, where w lies in a file of its own. */
+static void model_with_weights_beside(float last)
+{
+    static float w[BESIDE];
+    const char *const entry[][2] = { { "location", "parts/w.bin" }, { "length", "16384" } };
+    test_model m = { .opset = 13 };
+    hn_ctx cx = { 0 };
+    hn_tensor shape = { HN_F32, hn_shape_of(1, (int64_t[]){ BESIDE }), NULL };
+    hn_buf t = test_tensor("w", &shape);
+    for (unsigned i = 0; i < BESIDE; i++)
+        w[i] = (float)(i * 2654435761u >> 8);
+    w[BESIDE - 1] = last;
+    for (int i = 0; i < 2; i++) {
+        hn_buf e = { 0 };
+        pb_text(&e, 1, entry[i][0]);
+        pb_text(&e, 2, entry[i][1]);
+        pb_message(&t, 13, &e);
+    }
+    pb_varint(&t, 14, 1);
+    pb_message(&m.graph, 5, &t);
+    test_input(&m, "x", HN_F32, hn_shape_of(1, (int64_t[]){ BESIDE }));
+    test_node(&m, "Add", "x w", "y", NULL);
+    test_output(&m, "y");
+    hn_buf b = test_model_bytes(&m);
+    CHECK(mkdir(at("parts"), 0755) == 0 || errno == EEXIST);
+    CHECK_INT(hn_file_write(&cx, at("parts/w.bin"), w, sizeof w), HN_OK);
+    CHECK_INT(hn_file_write(&cx, at("sum.onnx"), b.data, b.len), HN_OK);
+    hn_buf_free(&b);
+}
+
+/* The last result of the model in service for an input of ones. */
+static float last_result(uint64_t build)
+{
+    static float ones[BESIDE];
+    hn_ctx cx = { .env = &env };
+    hn_tensor x = { HN_F32, hn_shape_of(1, (int64_t[]){ BESIDE }), ones };
+    hn_tensors out, in = { &x, 1 };
+    hn_picked p;
+    hn_probe *probe;
+    for (int i = 0; i < BESIDE; i++)
+        ones[i] = 1;
+    CHECK_INT(hn_store_pick(&cx, at("state"), "sum", HN_PICK_CURRENT, &p), HN_OK);
+    CHECK_INT(p.build, build);
+    CHECK_INT(hn_probe_open(&cx, p.model.text, &probe), HN_OK);
+    CHECK_INT(hn_probe_run(&cx, probe, &in, &out), HN_OK);
+    float y = ((const float *)out.t[0].data)[BESIDE - 1];
+    hn_probe_close(probe);
+    return y;
+}
+
+TEST(weights_in_a_file_of_their_own_go_along)
+{
+    hn_ctx cx = { .env = &env };
+    hn_package_report made;
+    hn_agent_report r;
+    char model[160], store[160], out[2][160];                /* at() reuses its places */
+    const char *first = out[0];
+    snprintf(model, sizeof model, "%s", at("sum.onnx"));
+    snprintf(store, sizeof store, "%s", at("state"));
+    snprintf(out[0], sizeof out[0], "%s", at("1.tar"));
+    snprintf(out[1], sizeof out[1], "%s", at("2.tar"));
+    const hn_agent_opts device = { .store = store, .name = "sum" };
+    hn_package_opts o = { .model = model, .name = "sum", .version = "1.0.0", .atol = -1, .trial_runs = 5,
+                          .from = &first };
+    for (o.build = 1; o.build <= 2; o.build++, o.from_count = 1) {
+        model_with_weights_beside((float)o.build);
+        o.out = out[o.build - 1];
+        if (hn_package_make(&cx, &o, &made))
+            fail_msg("%s", cx.msg);
+        CHECK_INT(unlink(at("parts/w.bin")), 0);             /* the device has its own */
+        CHECK_INT(hn_agent_install(&cx, &device, o.out, &r), HN_OK);
+        if (r.state != HN_AGENT_COMMITTED)
+            fail_msg("%s", r.words);
+        CHECK(last_result(o.build) == (float)o.build + 1);
+    }
+    CHECK(made.deltas >= 1 && made.delta_bytes < BESIDE);    /* the weights' too: 16 KiB, one number changed */
+    CHECK(hn_package_make(&cx, &o, &made) != HN_OK && strstr(cx.msg, "w.bin") != NULL);
     clear();
 }
 
