@@ -56,7 +56,8 @@ static hn_err add_card(making *m)
     hn_err e = hn_buf_ok(&b, "the card");
     const char *text = e ? NULL : hn_arena_text(m->a, b.data, b.len);
     if (!e)
-        e = text ? add_file(m, (hn_part){ .path = "card.md", .role = "card", .data = text, .size = b.len }) : hn_nomem(m->cx, "the card");
+        e = text ? add_file(m, (hn_part){ .path = "card.md", .role = "card", .data = text, .size = b.len })
+                 : hn_nomem(m->cx, "the card");
     hn_buf_free(&b);
     return e;
 }
