@@ -55,7 +55,9 @@ static void tell(void *user, hn_err e, const hn_agent_report *r)
     job *j = user;
     j->last = e ? e : exit_for(j, r);
     if (j->c->json && !e) {
-        char *line = json_dumps(as_json(j, r), JSON_COMPACT);
+        json_t *all = as_json(j, r);
+        char *line = json_dumps(all, JSON_COMPACT);
+        json_decref(all);
         puts(line ? line : "{}");
         free(line);
         fflush(stdout);
