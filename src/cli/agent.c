@@ -55,7 +55,9 @@ static void tell(void *user, hn_err e, const hn_agent_report *r)
     job *j = user;
     j->last = e ? e : exit_for(j, r);
     if (j->c->json && !e) {
-        char *line = json_dumps(as_json(j, r), JSON_COMPACT);
+        json_t *all = as_json(j, r);
+        char *line = json_dumps(all, JSON_COMPACT);
+        json_decref(all);
         puts(line ? line : "{}");
         free(line);
         fflush(stdout);
@@ -162,7 +164,7 @@ static const hn_operand operands[] = {
 static const hn_opt opts[] = {
     { "from", 'f', HN_OPT_TEXT, "PLACE",
       "a repository: URL or folder with metadata/ and targets/; repeat for mirrors", NULL, 0, 0 },
-    { "init", 0, HN_OPT_FILE, "ROOT", "trust this root.json from now on", NULL, 0, 0 },
+    { "init", 0, HN_OPT_FILE, "ROOT", "trust this root.json first; a store that has moved on from it keeps what it trusts", NULL, 0, 0 },
     { "install", 0, HN_OPT_FILE, "PACKAGE", "install a package at hand, then stop; who made it is for you to know",
       NULL, 0, 0 },
     { "once", '1', HN_OPT_FLAG, NULL, "one round, then stop", NULL, 0, 0 },

@@ -296,6 +296,7 @@ const hn_command hn_command_package = {
             "into an OCI\n"
             "image layout with CNCF ModelPack media types, which registries take (hone push). doc/package.md "
             "specifies it.\n\n"
+            "Files of weights that an ONNX model names go along by the names it gives them.\n\n"
             "With --from, deltas from earlier builds are made and the smallest kept. Set SOURCE_DATE_EPOCH to get "
             "the same\n"
             "configuration again.",

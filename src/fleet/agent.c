@@ -6,8 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fleet/tuf.h"
+#include "fleet/tuf_meta.h"
 #include "net/url.h"
 
 #define PAUSE_MAX_MS ((uint64_t)3600000)
@@ -177,6 +179,29 @@ hn_err hn_agent_install(hn_ctx *cx, const hn_agent_opts *o, const char *package,
     return e;
 }
 
+/* What the device learned since, step by step, must not fall back to the root it was made with. */
+static hn_err first_root(hn_ctx *cx, const char *dir, const hn_file *given)
+{
+    hn_path path;
+    hn_file f;
+    hn_tuf_meta old = { 0 }, fresh = { 0 };
+    HN_TRY(hn_path_make(cx, &path, "%s/root.json", dir));
+    if (access(path.text, F_OK) != 0)
+        return hn_tuf_init(cx, dir, given->data, given->len);
+    HN_TRY(hn_file_open(cx, path.text, &f));
+    hn_err e = hn_tuf_meta_parse(cx, path.text, f.data, f.len, HN_TUF_ROOT, &old);
+    if (!e)
+        e = hn_tuf_meta_parse(cx, "the root given", given->data, given->len, HN_TUF_ROOT, &fresh);
+    bool same = f.len == given->len && memcmp(f.data, given->data, f.len) == 0;
+    if (!e && !same && fresh.version >= old.version)
+        e = hn_fail(cx, HN_EREFUSED, "%s: version %lld of another root is trusted; to begin anew, remove %s", path.text,
+                    (long long)old.version, dir);
+    hn_tuf_meta_free(&old);
+    hn_tuf_meta_free(&fresh);
+    hn_file_close(&f);
+    return e;
+}
+
 hn_err hn_agent_init(hn_ctx *cx, const char *store, const char *root_file)
 {
     hn_store s;
@@ -188,7 +213,7 @@ hn_err hn_agent_init(hn_ctx *cx, const char *store, const char *root_file)
     if (!e)
         e = hn_file_open(cx, root_file, &f);
     if (!e) {
-        e = hn_tuf_init(cx, dir.text, f.data, f.len);
+        e = first_root(cx, dir.text, &f);
         hn_file_close(&f);
     }
     hn_store_close(&s);

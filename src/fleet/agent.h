@@ -73,7 +73,7 @@ hn_err hn_agent_run(hn_ctx *cx, const hn_agent_opts *o, unsigned poll_s, const v
 /* How long to wait, in milliseconds, after `failures` rounds that failed in a row; u in [0, 1). */
 uint64_t hn_agent_pause_ms(unsigned poll_s, unsigned failures, double u);
 
-/* Gives the store its first trusted root. */
+/* Gives the store its first trusted root.  One that has this or a later one keeps it; another is HN_EREFUSED. */
 hn_err hn_agent_init(hn_ctx *cx, const char *store, const char *root_file);
 
 /* Installs a package from a file or folder as a repository's would be, without metadata: for the first model

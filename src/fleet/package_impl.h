@@ -25,11 +25,13 @@ hn_err hn_parts_write(hn_ctx *cx, const char *out, const hn_part *manifest, cons
 
 /* A part from memory or a file, with its size and hash filled in. */
 hn_err hn_part_measure(hn_ctx *cx, hn_part *p);
+/* A file of the package behind the parts there are: `from` a file, or `size` bytes of data.  Measured. */
+hn_err hn_part_add(hn_ctx *cx, hn_part *part, size_t *count, hn_part p);
 
 /* {mediaType, digest, size, annotations?} */
 json_t *hn_part_descriptor(const hn_part *p);
 
-/* Runs the model: recordings into parts, what was measured into the manifest's "inputs", "outputs",
+/* Runs the model: the files of weights it names and recordings into parts, what was measured into the manifest's "inputs", "outputs",
  * "requires", "health" and the report. */
 hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_part *part, size_t *count,
                          json_t *manifest,

@@ -25,28 +25,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static const char *media_type_of(const char *role)
-{
-    if (strcmp(role, "model") == 0 || strcmp(role, "weights") == 0)
-        return HN_OCI_WEIGHT;
-    if (strcmp(role, "golden") == 0)
-        return HN_OCI_DATASET;
-    return strcmp(role, "labels") == 0 || strcmp(role, "config") == 0 ? HN_OCI_WEIGHT_CONFIG : HN_OCI_DOC;
-}
-
-static hn_err add_file(making *m, const char *path, const char *role, const char *from, const void *data, size_t len)
-{
-    if (m->count == HN_PARTS_MAX)
-        return hn_fail(m->cx, HN_ELIMIT, "a package holds at most %d files", HN_PARTS_MAX);
-    if (!hn_package_path_ok(path))
-        return hn_fail(m->cx, HN_EARG, "'%.200s' cannot name a file in a package", path);
-    m->part[m->count] = (hn_part){ .path = path, .role = role, .media_type = media_type_of(role), .from = from,
-                                   .data = data,
-                                   .size = len };
-    HN_TRY(hn_part_measure(m->cx, &m->part[m->count]));
-    m->count++;
-    return HN_OK;
-}
+static hn_err add_file(making *m, hn_part p) { return hn_part_add(m->cx, m->part, &m->count, p); }
 
 /* ---- The card: what a person reads ---------------------------------------------------------------------------- */
 
@@ -77,7 +56,8 @@ static hn_err add_card(making *m)
     hn_err e = hn_buf_ok(&b, "the card");
     const char *text = e ? NULL : hn_arena_text(m->a, b.data, b.len);
     if (!e)
-        e = text ? add_file(m, "card.md", "card", NULL, text, b.len) : hn_nomem(m->cx, "the card");
+        e = text ? add_file(m, (hn_part){ .path = "card.md", .role = "card", .data = text, .size = b.len })
+                 : hn_nomem(m->cx, "the card");
     hn_buf_free(&b);
     return e;
 }
@@ -139,38 +119,53 @@ static hn_err add_given(making *m)
 
 /* ---- Deltas ------------------------------------------------------------------------------------------------------ */
 
-static hn_err add_delta(making *m, const hn_package *old, const hn_delta_opts *way, json_t *list)
+/* Which delta, for people: builds, the file unless it is the model, how it was made. */
+static const char *delta_path(making *m, const hn_package *old, const hn_part *to, const char *method)
 {
-    const hn_mfile *from = hn_manifest_role(&old->m, "model");
-    const hn_part *to = NULL;
-    char old_model[4096], at[4096];
+    bool model = strcmp(to->role, "model") == 0;
+    return hn_arena_printf(m->a, "deltas/%llu-to-%llu%s%s.%s.hdlt", (unsigned long long)old->m.build,
+                           (unsigned long long)m->o->build, model ? "" : ".", model ? "" : to->path, method);
+}
+
+static json_t *delta_entry(const hn_package *old, const hn_mfile *from, const hn_part *to, const hn_part *p,
+                           const hn_delta_info *info)
+{
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "from_build", (json_int_t)old->m.build,
+                     "from_sha256", hn_digest_hex(&from->sha256).text, "to_sha256", hn_digest_hex(&to->digest).text,
+                     "method", "hone-delta-1", "path", p->path, "length", (json_int_t)p->size, "sha256",
+                     hn_digest_hex(&p->digest).text, "window_bytes", (json_int_t)info->window_bytes, "ram_bytes",
+                     (json_int_t)info->ram_bytes);
+}
+
+/* From one file of an earlier package to what it is now. */
+static hn_err add_delta(making *m, const hn_package *old, const hn_mfile *from, const hn_part *to,
+                        const hn_delta_opts *way, json_t *list)
+{
+    char old_file[4096];
     hn_file f = { 0 };
     hn_buf b = { 0 };
     hn_delta_sizes sizes;
     hn_delta_info info;
-    for (size_t i = 0; i < m->count; i++)
-        to = m->part[i].role && strcmp(m->part[i].role, "model") == 0 ? &m->part[i] : to;
-    /* A delta is made from files; the old model may lie in an archive. */
+    if (m->count >= HN_PARTS_MAX)
+        return hn_fail(m->cx, HN_ELIMIT, "a package holds at most %d files and deltas", HN_PARTS_MAX);
+    /* A delta is made from files; the old one may lie in an archive. */
     HN_TRY(hn_package_blob(m->cx, old, hn_package_layer(old, &from->sha256), &f));
-    snprintf(old_model, sizeof old_model, "%s.old", m->o->out);
-    hn_err e = hn_file_write(m->cx, old_model, f.data, f.len);
+    snprintf(old_file, sizeof old_file, "%s.old", m->o->out);
+    hn_err e = hn_file_write(m->cx, old_file, f.data, f.len);
     hn_package_done(old, &f);
     if (!e)
-        e = hn_delta_make(m->cx, old_model, m->o->model, way, &b, &sizes);
-    remove(old_model);
+        e = hn_delta_make(m->cx, old_file, to->from, way, &b, &sizes);
+    remove(old_file);
     if (!e)
         e = hn_delta_read(m->cx, b.data, b.len, &info);
     if (!e && b.len >= to->size) {                 /* the whole file is no larger */
         hn_buf_free(&b);
         return HN_OK;
     }
-    snprintf(at, sizeof at, "deltas/%llu-to-%llu.%s.hdlt", (unsigned long long)old->m.build,
-             (unsigned long long)m->o->build,
-             e ? "" : sizes.method);
     hn_part *p = &m->part[m->count];
     *p = (hn_part){ .media_type = HN_OCI_DELTA, .size = b.len };
     if (!e) {
-        p->path = hn_arena_text(m->a, at, strlen(at));
+        p->path = delta_path(m, old, to, sizes.method);
         p->data = hn_arena_text(m->a, b.data, b.len);
         e = p->path && p->data ? hn_part_measure(m->cx, p) : hn_nomem(m->cx, "a delta");
     }
@@ -180,18 +175,37 @@ static hn_err add_delta(making *m, const hn_package *old, const hn_delta_opts *w
     m->report->deltas++;
     if (!m->report->delta_bytes || p->size < m->report->delta_bytes)
         m->report->delta_bytes = p->size;
-    json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "from_build",
-                                          (json_int_t)old->m.build, "from_sha256", hn_digest_hex(&from->sha256).text,
-                                          "to_sha256", hn_digest_hex(&to->digest).text, "method", "hone-delta-1",
-                                          "path", p->path, "length", (json_int_t)p->size, "sha256",
-                                          hn_digest_hex(&p->digest).text, "window_bytes",
-                                          (json_int_t)info.window_bytes, "ram_bytes", (json_int_t)info.ram_bytes));
+    json_array_append_new(list, delta_entry(old, from, to, p, &info));
     return HN_OK;
+}
+
+static hn_err add_deltas_of(making *m, const hn_package *old, const hn_mfile *from, const hn_part *to, json_t *list)
+{
+    static const hn_delta_opts smallest = { 0 }, small_memory = { .typed_only = true };
+    size_t before = m->count;
+    HN_TRY(add_delta(m, old, from, to, &smallest, list));
+    /* The smallest may ask for more memory than small devices have: then they get one that does not. */
+    const json_t *made = json_array_get(list, json_array_size(list) - 1);
+    if (m->count > before && json_integer_value(json_object_get(made, "ram_bytes")) > 16 << 20)
+        HN_TRY(add_delta(m, old, from, to, &small_memory, list));
+    return HN_OK;
+}
+
+/* What the part was in an earlier package: the model then, or the file of weights of the same name. */
+static const hn_mfile *counterpart(const hn_package *old, const hn_part *to)
+{
+    if (!to->role || !to->from)
+        return NULL;
+    if (strcmp(to->role, "model") == 0)
+        return hn_manifest_role(&old->m, "model");
+    for (size_t i = 0; i < old->m.file_count && strcmp(to->role, "weights") == 0; i++)
+        if (strcmp(old->m.file[i].path, to->path) == 0)
+            return hn_digest_equal(&old->m.file[i].sha256, &to->digest) ? NULL : &old->m.file[i];
+    return NULL;
 }
 
 static hn_err add_deltas_from(making *m, const char *place, json_t *list)
 {
-    static const hn_delta_opts smallest = { 0 }, small_memory = { .typed_only = true };
     hn_package old;
     hn_reason why = HN_WHY_NONE;
     HN_TRY(hn_package_open(m->cx, place, &old));
@@ -199,13 +213,12 @@ static hn_err add_deltas_from(making *m, const char *place, json_t *list)
     if (!e && (strcmp(old.m.name, m->o->name) != 0 || old.m.build >= m->o->build))
         e = hn_fail(m->cx, HN_EARG, "--from %s: is %s build %llu; expected an earlier build of %s", place, old.m.name,
                     (unsigned long long)old.m.build, m->o->name);
-    size_t before = m->count;
-    if (!e)
-        e = add_delta(m, &old, &smallest, list);
-    /* The smallest may ask for more memory than small devices have: then they get one that does not. */
-    const json_t *made = json_array_get(list, json_array_size(list) - 1);
-    if (!e && m->count > before && json_integer_value(json_object_get(made, "ram_bytes")) > 16 << 20)
-        e = add_delta(m, &old, &small_memory, list);
+    size_t files = m->report->files;
+    for (size_t i = 0; i < files && !e; i++) {
+        const hn_mfile *from = counterpart(&old, &m->part[i]);
+        if (from)
+            e = add_deltas_of(m, &old, from, &m->part[i], list);
+    }
     hn_package_close(&old);
     return e;
 }
@@ -305,10 +318,10 @@ static hn_err write_package(making *m)
 static hn_err make(making *m)
 {
     const hn_package_opts *o = m->o;
-    HN_TRY(add_file(m, base_name(o->model), "model", o->model, NULL, 0));
+    HN_TRY(add_file(m, (hn_part){ .path = base_name(o->model), .role = "model", .from = o->model }));
     HN_TRY(hn_package_record(m->cx, o, m->a, m->part, &m->count, m->manifest, m->report));
     for (size_t i = 0; i < o->file_count; i++)
-        HN_TRY(add_file(m, o->file[i].path, o->file[i].role, o->file[i].from, NULL, 0));
+        HN_TRY(add_file(m, (hn_part){ .path = o->file[i].path, .role = o->file[i].role, .from = o->file[i].from }));
     HN_TRY(add_card(m));
     HN_TRY(add_given(m));
     HN_TRY(add_files_to_manifest(m));

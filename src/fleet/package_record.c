@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/process.h"
 #include "fleet/oci.h"
@@ -68,16 +69,10 @@ static hn_err measure(hn_ctx *cx, hn_probe *p, const hn_tensors *in, hn_package_
 
 static hn_err add_part(hn_ctx *cx, hn_arena *a, hn_part *part, size_t *count, const char *path, hn_buf *b)
 {
-    if (*count == HN_PARTS_MAX)
-        return hn_fail(cx, HN_ELIMIT, "a package holds at most %d files", HN_PARTS_MAX);
-    hn_part *p = &part[*count];
-    *p = (hn_part){ .path = path, .role = "golden", .media_type = HN_OCI_DATASET, .size = b->len,
-                    .data = hn_arena_text(a, b->data ? b->data : "", b->len) };
-    if (!path || !p->data)
+    const char *data = hn_arena_text(a, b->data ? b->data : "", b->len);
+    if (!path || !data)
         return hn_nomem(cx, "a recording");
-    HN_TRY(hn_part_measure(cx, p));
-    ++*count;
-    return HN_OK;
+    return hn_part_add(cx, part, count, (hn_part){ .path = path, .role = "golden", .data = data, .size = b->len });
 }
 
 static double tolerance(const hn_package_opts *o, const hn_tensors *out)
@@ -157,6 +152,23 @@ static hn_err record_all(recorder *r, hn_package_report *report)
     return measure(r->cx, r->p, &in[0], report);
 }
 
+/* Files the model names go along by those names, so that the device finds them where it looks. */
+static hn_err add_weights(recorder *r, uint64_t *bytes)
+{
+    const char *name;
+    for (size_t i = 0; (name = hn_probe_beside(r->p, i)); i++) {
+        while (name[0] == '.' && name[1] == '/')
+            name += 2;
+        const char *path = hn_arena_text(r->a, name, strlen(name));
+        const char *from = hn_arena_printf(r->a, "%.*s%s", (int)hn_path_dir_len(r->o->model), r->o->model, name);
+        if (!path || !from)
+            return hn_nomem(r->cx, "a file of weights");
+        HN_TRY(hn_part_add(r->cx, r->part, r->count, (hn_part){ .path = path, .role = "weights", .from = from }));
+        *bytes += r->part[*r->count - 1].size;
+    }
+    return HN_OK;
+}
+
 static json_t *texts(const char *const *text, size_t count)
 {
     json_t *list = json_array();
@@ -202,6 +214,8 @@ hn_err hn_package_record(hn_ctx *cx, const hn_package_opts *o, hn_arena *a, hn_p
     uint64_t t = hn_now_ns(), model_bytes = part[0].size;
     hn_err e = hn_probe_open(cx, o->model, &r.p);
     report->load_ms = hn_ms(hn_now_ns() - t);
+    if (!e)
+        e = add_weights(&r, &model_bytes);
     if (!e)
         e = record_all(&r, report);
     size_t after = hn_private_bytes();

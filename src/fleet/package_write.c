@@ -17,6 +17,27 @@ hn_err hn_part_measure(hn_ctx *cx, hn_part *p)
                    : hn_digest_of(cx, p->data, (size_t)p->size, &p->digest);
 }
 
+static const char *media_type_of(const char *role)
+{
+    if (strcmp(role, "model") == 0 || strcmp(role, "weights") == 0)
+        return HN_OCI_WEIGHT;
+    if (strcmp(role, "golden") == 0)
+        return HN_OCI_DATASET;
+    return strcmp(role, "labels") == 0 || strcmp(role, "config") == 0 ? HN_OCI_WEIGHT_CONFIG : HN_OCI_DOC;
+}
+
+hn_err hn_part_add(hn_ctx *cx, hn_part *part, size_t *count, hn_part p)
+{
+    if (*count == HN_PARTS_MAX)
+        return hn_fail(cx, HN_ELIMIT, "a package holds at most %d files", HN_PARTS_MAX);
+    if (!hn_package_path_ok(p.path))
+        return hn_fail(cx, HN_EARG, "'%.200s' cannot name a file in a package", p.path);
+    p.media_type = media_type_of(p.role);
+    HN_TRY(hn_part_measure(cx, &p));
+    part[(*count)++] = p;
+    return HN_OK;
+}
+
 json_t *hn_part_descriptor(const hn_part *p)
 {
     char digest[80];

@@ -84,6 +84,10 @@ void hn_probe_close(hn_probe *p)
 const char *hn_probe_format(const hn_probe *p) { return p->is_lm ? "gguf" : p->src.format->name; }
 const hn_graph *hn_probe_graph(const hn_probe *p) { return p->is_lm ? p->lm.graph : p->src.graph; }
 bool hn_probe_is_lm(const hn_probe *p) { return p->is_lm; }
+const char *hn_probe_beside(const hn_probe *p, size_t i)
+{
+    return i < p->src.extra_count ? p->src.extra[i].name : NULL;
+}
 
 /* ---- Inputs ------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@ void hn_probe_close(hn_probe *p);                                         /* NUL
 const char *hn_probe_format(const hn_probe *p);        /* "onnx", "tflite", "gguf" */
 const hn_graph *hn_probe_graph(const hn_probe *p);     /* what it computes; of a language model its own */
 bool hn_probe_is_lm(const hn_probe *p);
+/* The i-th file of weights beside the model, by the path the model gives it; NULL behind the last. */
+const char *hn_probe_beside(const hn_probe *p, size_t i);
 
 /* Inputs the model accepts, made from a number: small values of its types, open dimensions 1. */
 hn_err hn_probe_inputs(hn_ctx *cx, const hn_probe *p, uint64_t seed, hn_arena *a, hn_tensors *out);

@@ -14,6 +14,13 @@
 
 #include "fleet/selftest.h"
 
+/* A sanitizer's shadow counts as private memory, and its runtime makes a call of its own. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 static void limit(int what, rlim_t value)
 {
     const struct rlimit l = { value, value };
@@ -56,7 +63,13 @@ static const int allowed[] = {
     SYS_sched_getaffinity, SYS_getrandom, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask,
         SYS_rt_sigreturn,
     SYS_exit, SYS_exit_group, SYS_getrusage, SYS_prlimit64, SYS_faccessat, SYS_readlinkat, SYS_restart_syscall,
-        SYS_uname, SYS_getdents64,
+        SYS_uname, SYS_getdents64, SYS_getcwd,
+#ifdef SYS_faccessat2
+    SYS_faccessat2,                   /* how realpath looks at folders */
+#endif
+#ifdef __SANITIZE_ADDRESS__
+    SYS_sigaltstack,
+#endif
 #ifdef SYS_access
     SYS_access, SYS_stat, SYS_lstat, SYS_readlink,
 #endif
@@ -99,7 +112,7 @@ unsigned hn_sandbox_enter(const char *dir, uint64_t ram_bytes_max, uint32_t cpu_
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_CPU, cpu_seconds);
-    if (ram_bytes_max && ram_bytes_max < (rlim_t)-1)
+    if (ram_bytes_max && ram_bytes_max < (rlim_t)-1 && !SANITIZED)
         limit(RLIMIT_DATA, (rlim_t)ram_bytes_max);       /* private memory; the mapped model does not count */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return guards;

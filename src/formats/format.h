@@ -17,12 +17,18 @@ typedef struct hn_unsup {
     struct hn_unsup *next;
 } hn_unsup;
 
+/* A file beside the model that holds constants, and what the model calls it: a path from its own folder. */
+typedef struct hn_extra {
+    hn_file file;
+    const char *name;                /* in the graph's arena */
+} hn_extra;
+
 /* A model as it came from a file: the graph, and the mappings its constants point into. */
 typedef struct hn_source {
     const hn_format *format;
     hn_graph *graph;
     hn_file file;                    /* the model file; zero when opened from memory */
-    hn_file *extra; size_t extra_count, extra_cap;   /* external data */
+    hn_extra *extra; size_t extra_count, extra_cap;  /* external data */
     size_t mapped_bytes;             /* of constants used in place */
 
     /* In the graph's order, living in its arena.  Not empty: look, but do not run. */

@@ -88,7 +88,7 @@ void hn_source_close(hn_ctx *cx, hn_source *s)
 {
     hn_graph_free(s->graph);
     for (size_t i = 0; i < s->extra_count; i++)
-        hn_file_close(&s->extra[i]);
+        hn_file_close(&s->extra[i].file);
     hn_free(cx, s->extra);
     hn_file_close(&s->file);
     *s = (hn_source){ 0 };

@@ -172,7 +172,7 @@ static hn_err external_file(hn_onnx *r, const proto *p, hn_text location, const 
     hn_source *s = r->src;
     uintptr_t known = (uintptr_t)hn_names_get(&r->file, location);
     if (known) {
-        *out = &s->extra[known - 1];
+        *out = &s->extra[known - 1].file;
         return HN_OK;
     }
     if (!s || !r->dir)
@@ -183,13 +183,15 @@ static hn_err external_file(hn_onnx *r, const proto *p, hn_text location, const 
                        HN_ONNX_FILES_MAX);
     if (!hn_grow(r->cx, &s->extra, s->extra_count, &s->extra_cap, sizeof *s->extra))
         return hn_nomem(r->cx, "external data");
-    hn_err e = hn_file_open_inside(r->cx, r->dir, location.ptr, location.len, &s->extra[s->extra_count]);
+    hn_extra *extra = &s->extra[s->extra_count];
+    HN_TRY(hn_onnx_text(r, r->arena, location, &extra->name));
+    hn_err e = hn_file_open_inside(r->cx, r->dir, location.ptr, location.len, &extra->file);
     if (e)
         return r->cx ? hn_fail(r->cx, e, "tensor '%.*s', external data: %s", NAME(p), r->cx->msg) : e;
     s->extra_count++;
     if (!hn_names_put(&r->file, location, (void *)(uintptr_t)s->extra_count))
         return hn_nomem(r->cx, "external data");
-    *out = &s->extra[s->extra_count - 1];
+    *out = &extra->file;
     return HN_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cut of power at every call that changes a file, while metadata is refreshed and while it is published.
+/* A cut of power at every call that changes a file: while metadata is refreshed, while it is published, and while
+ * an agent does all of its round, from metadata to a committed build.
  *
  * The calls below stand before the C library's.  In a child that is armed, the k-th ends the process on the
  * spot; the one that writes leaves half of its bytes. */
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "fleet/agent.h"
 #include "tests/support/system/repository.h"
 
 enum { CUT = 9, CALLS_MAX = 500 };
@@ -57,6 +59,20 @@ int unlink(const char *path)
     if (cut_now())
         _exit(CUT);
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int link(const char *from, const char *to)
+{
+    if (cut_now())
+        _exit(CUT);
+    return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    if (cut_now())
+        _exit(CUT);
+    return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
 }
 
 /* Runs `work` in a child that is cut at its k-th call: false when it ended before that. */
@@ -127,7 +143,7 @@ TEST(a_refresh_cut_twice_is_finished_by_the_third)
 /* ---- A publisher publishes -------------------------------------------------------------------------- */
 
 typedef struct shop {
-    char dir[32], repo[48], trusted[48], model[48], metadata[64];
+    char dir[32], repo[48], trusted[48], device[48], model[48], metadata[64];
     hn_key *root, *targets, *online;
 } shop;
 
@@ -168,6 +184,7 @@ static void open_shop(void)
     CHECK(mkdtemp(s.dir));
     snprintf(s.repo, sizeof s.repo, "%s/repo", s.dir);
     snprintf(s.trusted, sizeof s.trusted, "%s/trusted", s.dir);
+    snprintf(s.device, sizeof s.device, "%s/device", s.dir);
     snprintf(s.model, sizeof s.model, "%s/model.bin", s.dir);
     snprintf(s.metadata, sizeof s.metadata, "file://%s/metadata", s.repo);
     CHECK(mkdir(s.trusted, 0755) == 0);
@@ -235,4 +252,121 @@ TEST(a_publication_cut_anywhere_serves_the_old_or_the_new_and_is_finished_by_the
     }
     print_message("cut at each of %d calls\n", k - 1);
     CHECK(k > 10);
+}
+
+/* ---- A device updates ------------------------------------------------------------------------------- */
+
+#define NAME "pictograms"
+
+static const hn_env env;
+
+static void release(uint64_t build, bool delta)
+{
+    char out[64], first[64], file[96];
+    const char *from = first;
+    hn_package_report made;
+    hn_package p;
+    json_t *what;
+    snprintf(out, sizeof out, "%s/%llu.tar", s.dir, (unsigned long long)build);
+    snprintf(first, sizeof first, "%s/1.tar", s.dir);
+    const hn_package_opts o = { .model = "models/demo/pictograms.onnx", .out = out, .name = NAME, .version = "1.0.0",
+                                .build = build, .atol = -1, .trial_runs = 3, .from = &from, .from_count = delta };
+    ok(hn_package_make(&cx, &o, &made));
+    ok(hn_package_open(&cx, out, &p));
+    ok(hn_release_package(&cx, &p, s.repo, "stable", "targets", REPO_NOW + 8640000));
+    hn_package_close(&p);
+    snprintf(file, sizeof file, "%s/staged/targets.json", s.repo);
+    ok(hn_tuf_repo_sign(&cx, file, s.targets, &what));
+    json_decref(what);
+    ok(publish());
+}
+
+static void disarm(void *user)
+{
+    (void)user;
+    calls_left = -1;               /* the self-test's process writes its verdict alone */
+}
+
+static hn_err device_round(void)
+{
+    const char *base = s.repo;
+    hn_agent_report report;
+    const hn_agent_opts o = { .store = s.device, .name = NAME, .base = &base, .base_count = 1, .now = REPO_NOW,
+                              .sabotage = disarm };
+    HN_TRY(hn_agent_once(&cx, &o, &report));
+    bool well = report.state == HN_AGENT_COMMITTED || report.state == HN_AGENT_IDLE;
+    return well ? HN_OK : hn_fail(&cx, HN_EREFUSED, "%s", report.words);
+}
+
+enum { ROLES = 4 };
+typedef struct standing { hn_slots slots; int64_t version[ROLES]; } standing;
+
+static standing device_state(void)
+{
+    static const char *const role[ROLES] = { "root", "timestamp", "snapshot", "targets" };
+    standing now = { 0 };
+    hn_store store;
+    hn_reason why = HN_WHY_NONE;
+    hn_picked picked;
+    ok(hn_store_open(&cx, s.device, NULL, &store, &why));
+    ok(hn_store_slots(&cx, &store, NAME, &now.slots));
+    ok(hn_store_check(&cx, &store, NULL));                   /* every byte of every build */
+    hn_store_close(&store);
+    ok(hn_store_pick(&cx, s.device, NAME, HN_PICK_CURRENT, &picked));        /* I1 */
+    for (int i = 0; i < ROLES; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/tuf/%s.json", s.device, role[i]);
+        json_t *j = json_load_file(path, 0, NULL);
+        now.version[i] = json_integer_value(json_object_get(json_object_get(j, "signed"), "version"));
+        json_decref(j);
+    }
+    return now;
+}
+
+static void open_device(void)
+{
+    char command[160], root[96];
+    cx.env = &env;
+    open_shop();
+    release(1, false);
+    snprintf(root, sizeof root, "%s/metadata/1.root.json", s.repo);
+    ok(hn_agent_init(&cx, s.device, root));
+    ok(device_round());
+    release(2, true);
+    snprintf(command, sizeof command, "cp -a %s %s/saved", s.device, s.dir);
+    CHECK(system(command) == 0);
+}
+
+static void reset_device(void)
+{
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf %s && cp -a %s/saved %s", s.device, s.dir, s.device);
+    CHECK(system(command) == 0);
+}
+
+/* I1 a build loads, I2 the old or the new, I3 the next round finishes, I5 the floor and I7 the versions of trusted
+ * metadata never fall.  Every third call, or as many as HONE_SOAK asks for. */
+TEST(a_round_cut_anywhere_leaves_a_working_device_that_finishes_by_itself)
+{
+    int k = 0, cuts = 0, step = getenv("HONE_SOAK") ? 1 : 3;
+    open_device();
+    standing old = device_state();
+    CHECK_INT(old.slots.current, 1);
+    for (bool cut = true; cut; k += step, cuts += cut) {
+        reset_device();
+        cut = cut_at(k, device_round);
+        standing now = device_state();
+        CHECK(now.slots.current == 1 || now.slots.current == 2);
+        ok(device_round());
+        standing done = device_state();
+        CHECK_INT(done.slots.current, 2);
+        CHECK(old.slots.floor <= now.slots.floor && now.slots.floor <= done.slots.floor);
+        for (int i = 0; i < ROLES; i++)
+            CHECK(old.version[i] <= now.version[i] && now.version[i] <= done.version[i]);
+        CHECK(done.version[3] > old.version[3]);             /* there was something to refresh */
+        CHECK(k < CALLS_MAX);
+    }
+    print_message("cut at %d calls\n", cuts);
+    CHECK(cuts > 20);
+    close_shop();
 }

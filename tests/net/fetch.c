@@ -114,6 +114,45 @@ TEST(a_download_goes_on_in_the_next_process)
     remove_place(&p);
 }
 
+/* A line that ends at each of these places in turn, before the first byte and before the last. */
+static const size_t ends[] = { 0, 1, 4095, 4096, 65535, 65537, 131072, 131072, 200001, SIZE - 1 };
+
+typedef struct cutter { size_t furthest, again, requests; } cutter;
+
+static void cut_there(void *user, int fd, size_t n, const char *request)
+{
+    cutter *c = user;
+    char head[256];
+    const char *range = strstr(request, "Range: bytes=");
+    size_t from = range ? strtoul(range + 13, NULL, 10) : 0;
+    size_t end = n < sizeof ends / sizeof *ends ? ends[n] : SIZE;
+    c->requests++;
+    c->again += c->furthest > from ? c->furthest - from : 0;
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %s\r\nETag: \"e\"\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\n\r\n",
+             from ? "206 Partial Content" : "200 OK", SIZE - from, from, SIZE - 1, SIZE);
+    hn_peer_text(fd, head);
+    if (end > from)
+        hn_peer_say(fd, whole + from, end - from);
+    c->furthest = end > c->furthest ? end : c->furthest;
+}
+
+/* What had been sent before a cut is asked for again: 64 KiB at most, and it is none. */
+TEST(bytes_that_came_before_a_cut_are_not_asked_for_again)
+{
+    for (int immutable = 0; immutable < 2; immutable++) {
+        place p = make_place();
+        cutter c = { 0 };
+        hn_peer *peer = hn_peer_start(cut_there, &c);
+        CHECK(fetch(NULL, hn_peer_url(peer), &p, 20, immutable) == HN_OK);
+        CHECK(same(NULL, &cx, p.path) == HN_OK);
+        hn_peer_stop(peer);
+        print_message("%zu requests for %d bytes, %zu bytes asked for again\n", c.requests, SIZE, c.again);
+        CHECK(c.requests == sizeof ends / sizeof *ends + 1 && c.again <= 65536);
+        remove_place(&p);
+    }
+}
+
 TEST(a_file_that_changed_is_fetched_from_its_beginning)
 {
     place p = make_place();
