@@ -85,7 +85,7 @@ static bool read_conv(const hn_prep *p, qconv *c, hn_integers *q)
  * each column's sum is short of, [groups n]. */
 static hn_err pack_requant(hn_prep *p, qconv *c, const hn_integers *q, const int64_t *correction)
 {
-    size_t all = hn_mul(c->groups, c->columns), ints = hn_round_up(hn_mul(all, sizeof(int32_t)), 64);
+    size_t all = hn_round_up(hn_mul(c->groups, c->columns), HN_REQUANT_COLS), ints = hn_round_up(hn_mul(all, sizeof(int32_t)), 64);
     char *room = hn_prep_pack(p, hn_add(hn_mul(4, ints), hn_mul(all, sizeof(double))));
     c->q = (hn_requant){ .rule = q->rounding, .zero = q->y_zero, .low = q->low, .high = q->high };
     if (hn_prep_measuring(p))
