@@ -57,10 +57,10 @@ static hn_err verify_model(hn_cli *c, const char *model, const hn_runner_opts *o
     size_t passed = 0, failed = 0, folders = hn_arg_count(&c->args, "data");
     hn_runner r = { 0 };
     hn_arena *a = NULL;
-    json_t *rows = json_array();
 
     if (folders == 0)
         return hn_fail(&c->cx, HN_EARG, "give the expected results: --data DIR, more than once if need be");
+    json_t *rows = json_array();
     hn_err e = hn_runner_open(&c->cx, model, o, &r);
     if (!e)
         e = hn_arena_new(&c->cx, 0, &a);
