@@ -189,6 +189,54 @@ static int check_greedy(const char *name)
     return ties;
 }
 
+static bool keep(void *user, const char *text, size_t len, const hn_sampled *token)
+{
+    (void)token;
+    hn_buf_add(user, text, len);
+    return true;
+}
+
+/* The same as `hone generate` has it, with no allowance. */
+static void check_generated(const char *name)
+{
+    char path[512];
+    hn_ctx cx = { 0 };
+    hn_file want;
+    hn_lm m;
+    hn_talk *talk;
+    hn_arena *a;
+    hn_ids ids;
+    hn_buf got = { 0 };
+    hn_talk_opts o = { .tokens_max = 128 };
+    hn_tok_opts tok = { .add_special = true };
+
+    snprintf(path, sizeof path, "llm/stories260k/%s.greedy.txt", name);
+    const char *found = hn_test_data(path);
+    if (!found)
+        return;
+    CHECK_INT(hn_file_open(&cx, found, &want), HN_OK);
+    snprintf(path, sizeof path, "llm/stories260k/%s.gguf", name);
+    CHECK_INT(open_lm(&cx, hn_test_data(path), NULL, &m), HN_OK);
+    CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
+    CHECK_INT(hn_tok_encode(&cx, m.tok, (hn_text){ "Once upon a time", 16 }, &tok, a, &ids), HN_OK);
+    CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
+    hn_buf_text(&got, " Once upon a time");
+    CHECK_INT(hn_talk_answer(&cx, talk, ids, keep, &got, NULL), HN_OK);
+    CHECK(got.len > 200 && got.len <= want.len);
+    assert_memory_equal(got.data, want.data, got.len);
+    hn_buf_free(&got);
+    hn_talk_free(talk);
+    hn_arena_free(a);
+    hn_lm_close(&m);
+    hn_file_close(&want);
+}
+
+TEST(generated_text_is_the_recorded_text)
+{
+    check_generated("stories260K-f32");
+    check_generated("stories260K-Q8_0");
+}
+
 /* The texts were recorded with flash attention on, unlike the logits: queries rounded to half precision.  Where two
  * tokens of a quantised model are as likely, that and the order of sums decide; llama.cpp parts from itself there too. */
 TEST(greedy_text_is_the_recorded_text)
