@@ -29,6 +29,11 @@ void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fil
         fill(arg, b);
     return b;
 }
+void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
+{
+    p->spared |= 1u << from;
+    return hn_packs_keep(p->cx, p->packs, bytes, made);
+}
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
 
 hn_call hn_prep_call(const hn_prep *p)

@@ -77,8 +77,10 @@ static void reorder_weights(float *out, const float *w, const conv *c)
 static hn_err pack_weights(hn_prep *p, conv *c)
 {
     c->packed_each = p->k->pack_b_f32_size(c->k, c->n);
-    float *packed = hn_prep_pack(p, hn_mul(hn_mul(c->packed_each, c->s.groups), sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(hn_mul(c->packed_each, c->s.groups), sizeof *packed), &made);
+    c->weight = packed;
+    if (made)
         return HN_OK;
     float *rows = hn_alloc(p->cx, c->k * c->n * sizeof *rows);
     if (!packed || !rows) {
@@ -90,7 +92,6 @@ static hn_err pack_weights(hn_prep *p, conv *c)
         p->k->pack_b_f32(packed + g * c->packed_each, rows, c->k, c->k, c->n, 1);
     }
     hn_free(p->cx, rows);
-    c->weight = packed;
     return HN_OK;
 }
 
@@ -239,10 +240,12 @@ static hn_err prepare_depthwise(hn_prep *p)
     c->act = p->node->act;
     c->bias = p->in_count > 2 && p->in[2] ? p->in[2]->data : NULL;
     size_t area = c->s.kh * c->s.kw;
-    float *packed = hn_prep_pack(p, hn_mul(area * sizeof *packed, c->s.in_c));
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(area * sizeof *packed, c->s.in_c), &made);
     p->scratch_bytes = c->s.kh * sizeof(const float *);
+    c->weight = packed;
     p->state = c;
-    if (hn_prep_measuring(p))
+    if (made)
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
@@ -250,7 +253,6 @@ static hn_err prepare_depthwise(hn_prep *p)
     for (size_t ch = 0; ch < c->s.in_c; ch++)
         for (size_t a = 0; a < area; a++)
             packed[a * c->s.in_c + ch] = w[ch * area + a];
-    c->weight = packed;
     return HN_OK;
 }
 

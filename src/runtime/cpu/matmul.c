@@ -27,8 +27,10 @@ typedef struct product {
 static hn_err pack_const(hn_prep *p, product *d)
 {
     size_t floats = p->k->pack_b_f32_size(d->k, d->n);
-    float *packed = hn_prep_pack(p, hn_mul(floats, sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(floats, sizeof *packed), &made);
+    d->weight = packed;
+    if (made)
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
@@ -36,7 +38,6 @@ static hn_err pack_const(hn_prep *p, product *d)
     if (d->alpha != 1.0f)
         for (size_t i = 0; i < floats; i++)
             packed[i] *= d->alpha;
-    d->weight = packed;
     return HN_OK;
 }
 

@@ -67,8 +67,10 @@ static hn_err pack_weights(hn_prep *p, winograd *c)
 {
     size_t pairs = c->s.in_c * c->s.out_c;
     c->packed_each = p->k->pack_b_f32_size(c->s.in_c, c->s.out_c);
-    float *packed = hn_prep_pack(p, hn_mul(c->packed_each, POSITIONS * sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(c->packed_each, POSITIONS * sizeof *packed), &made);
+    c->weight = packed;
+    if (made)
         return HN_OK;
     float *u = hn_alloc(p->cx, hn_mul(pairs, POSITIONS * sizeof *u));
     if (!packed || !u) {
@@ -85,7 +87,6 @@ static hn_err pack_weights(hn_prep *p, winograd *c)
     for (size_t x = 0; x < POSITIONS; x++)
         p->k->pack_b_f32(packed + x * c->packed_each, u + x * pairs, c->s.in_c, c->s.in_c, c->s.out_c, 1);
     hn_free(p->cx, u);
-    c->weight = packed;
     return HN_OK;
 }
 

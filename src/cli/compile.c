@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hone compile: a model's plan to a file that is mapped back. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/pool.h"
+#include "cli/dims.h"
+#include "cli/table.h"
+#include "runtime/compile.h"
+
+typedef struct job {
+    hn_cli *c;
+    const char *model, *out;
+    hn_source src;
+    hn_shape *shape;
+    double ms;
+    hn_compile_report r;
+} job;
+
+static hn_err compile(job *j)
+{
+    hn_cli *c = j->c;
+    hn_ctx *cx = &c->cx;
+    uint64_t begin = hn_now_ns();
+    HN_TRY(hn_source_open(cx, j->model, &j->src));
+    j->shape = hn_calloc(cx, j->src.graph->in_count + 1, sizeof *j->shape);
+    if (!j->shape)
+        return hn_nomem(cx, "a plan");
+    HN_TRY(hn_dims_shapes(c, j->src.graph, j->shape));
+    hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape };
+    hn_compile_opts o = { .profile = &profile, .profile_count = 1, .keep = hn_arg_flag(&c->args, "keep") };
+    HN_TRY(hn_compile(cx, j->model, &j->src, &o, j->out, &j->r));
+    j->ms = hn_ms(hn_now_ns() - begin);
+    return HN_OK;
+}
+
+static hn_err tell(const job *j)
+{
+    const hn_compile_report *r = &j->r;
+    const char *isa = hn_kernels_pick()->isa;
+    if (j->c->json)
+        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "out", j->out,
+            "machine", hn_machine_name(), "isa", isa, "engine", hn_engine_id(), "plans", (json_int_t)r->plans, "steps",
+            (json_int_t)r->steps, "bytes", (json_int_t)r->file.bytes, "packed_bytes", (json_int_t)r->file.packed_bytes,
+            "constant_bytes", (json_int_t)r->file.constant_bytes, "keeps_weights", r->kept, "ms", j->ms));
+    printf("%s: %zu steps, %.3f MB, of it %.3f MB packed weights%s; for %s %s, engine %s; %.0f ms\n", j->out, r->steps,
+           (double)r->file.bytes * 1e-6, (double)r->file.packed_bytes * 1e-6,
+           r->kept ? " and the model's own" : "", hn_machine_name(), isa, hn_engine_id(), j->ms);
+    return HN_OK;
+}
+
+static hn_err run(hn_cli *c)
+{
+    job j = { .c = c, .model = c->args.operand[0], .out = hn_arg_text(&c->args, "out", NULL) };
+    if (!j.out)
+        return hn_fail(&c->cx, HN_EARG, "expected -o FILE, where the plan goes");
+    hn_err e = compile(&j);
+    if (!e)
+        e = tell(&j);
+    hn_free(&c->cx, j.shape);
+    hn_source_close(&c->cx, &j.src);
+    return e;
+}
+
+static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the ONNX or TFLite model", NULL }, { 0 } };
+
+static const hn_opt opts[] = {
+    { "out", 'o', HN_OPT_FILE, "FILE", "the plan file to write", NULL, 0, 0 },
+    HN_DIM_OPT,
+    { "keep", 0, HN_OPT_FLAG, NULL, "keep weights as they were, too, where packed ones would do", NULL, 0, 0 },
+    { 0 }
+};
+
+const hn_command hn_command_compile = {
+    .name = "compile",
+    .summary = "make a model ready for this machine, so that it starts at once",
+    .example = "hone compile model.onnx -o model.plan",
+    .help = "The plan file holds the optimised graph, the way each node is run, and the weights as the kernels want\n"
+            "them.  Every command that takes a model takes it: it is mapped, and nothing is packed or copied.  Results\n"
+            "are the same bits as those of the model here.\n\n"
+            "A plan is for one kind of processor and one build of Hone.  Elsewhere the model it was made from is used\n"
+            "in its place if it lies beside the plan, with a line that says so; otherwise the plan is refused.\n\n"
+            "Where all shapes are fixed the weights are in the file once, packed, and other kernels, fixed inputs and\n"
+            "eval are refused; --keep stores them as they were, too.  Models with open dimensions always keep them:\n"
+            "shapes that were not compiled are planned when they come.",
+    .operand = operands, .opt = opts, .reports = true, .run = run,
+};
