@@ -28,7 +28,8 @@ static hn_err compile(job *j)
         return hn_nomem(cx, "a plan");
     HN_TRY(hn_dims_shapes(c, j->src.graph, j->shape));
     hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape };
-    hn_compile_opts o = { .profile = &profile, .profile_count = 1, .keep = hn_arg_flag(&c->args, "keep") };
+    hn_compile_opts o = { .profile = &profile, .profile_count = 1, .keep = hn_arg_flag(&c->args, "keep"),
+                          .fixed = hn_arg_flag(&c->args, "fixed") };
     HN_TRY(hn_compile(cx, j->model, &j->src, &o, j->out, &j->r));
     j->ms = hn_ms(hn_now_ns() - begin);
     return HN_OK;
@@ -67,6 +68,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the ONNX or T
 static const hn_opt opts[] = {
     { "out", 'o', HN_OPT_FILE, "FILE", "the plan file to write", NULL, 0, 0 },
     HN_DIM_OPT,
+    { "fixed", 0, HN_OPT_FLAG, NULL, "for these shapes alone: what the model leaves open is closed", NULL, 0, 0 },
     { "keep", 0, HN_OPT_FLAG, NULL, "keep weights as they were, too, where packed ones would do", NULL, 0, 0 },
     { 0 }
 };
@@ -80,8 +82,8 @@ const hn_command hn_command_compile = {
             "are the same bits as those of the model here.\n\n"
             "A plan is for one kind of processor and one build of Hone.  Elsewhere the model it was made from is used\n"
             "in its place if it lies beside the plan, with a line that says so; otherwise the plan is refused.\n\n"
-            "Where all shapes are fixed the weights are in the file once, packed, and other kernels, fixed inputs and\n"
-            "eval are refused; --keep stores them as they were, too.  Models with open dimensions always keep them:\n"
-            "shapes that were not compiled are planned when they come.",
+            "Where all shapes are fixed, by the model or by --fixed, weights are in the file once, packed; other\n"
+            "kernels, fixed inputs and eval are refused then.  --keep stores them as they were, too.  With open\n"
+            "dimensions they are kept in any case, and shapes that were not compiled are planned when they come.",
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

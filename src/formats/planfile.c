@@ -379,8 +379,6 @@ static hn_err get_tree(reader *r, const char *isa)
         else
             s->also[s->also_count++] = all[i];
         HN_TRY(get_graph(r, all[i], 0));
-        if (i > 0)
-            HN_TRY(hn_graph_verify(r->cx, all[i]));
     }
     size_t builds = get_count(r, 12, GRAPHS_MAX);
     hn_built *b = HN_NEW(r->g->arena, hn_built, builds + 1);
@@ -451,11 +449,11 @@ static bool foreign(const uint8_t *data, const char *isa, char *why, size_t size
     unsigned version = (unsigned)field(data, HN_PLANFILE_AT_VERSION, 4);
     *why = '\0';
     if (version != HN_PLANFILE_VERSION)
-        snprintf(why, size, "its format is version %u, this program reads %d", version, HN_PLANFILE_VERSION);
+        snprintf(why, size, "the plan's format is version %u, this program reads %d", version, HN_PLANFILE_VERSION);
     else if (strcmp(engine, hn_engine_id()) != 0)
-        snprintf(why, size, "it was compiled by engine %s, this is %s", engine, hn_engine_id());
+        snprintf(why, size, "the plan was compiled by engine %s, this is %s", engine, hn_engine_id());
     else if (strcmp(machine, hn_machine_name()) != 0 || strcmp(text_at(data, HN_PLANFILE_AT_ISA), isa) != 0)
-        snprintf(why, size, "it was compiled for %s %s, this is %s %s", machine, text_at(data, HN_PLANFILE_AT_ISA),
+        snprintf(why, size, "the plan was compiled for %s %s, this is %s %s", machine, text_at(data, HN_PLANFILE_AT_ISA),
                  hn_machine_name(), isa);
     return *why;
 }
@@ -507,7 +505,10 @@ static hn_err read(hn_ctx *cx, const uint8_t *data, size_t len, const char *dir,
     HN_TRY(get_tree(&r, k->isa));
     if (r.at != r.end)
         return hn_fail(cx, HN_EFORMAT, "damaged: %zu bytes behind the last plan", (size_t)(r.end - r.at));
-    return fill_absent(&r);
+    HN_TRY(fill_absent(&r));
+    for (size_t i = 0; i < s->also_count; i++)
+        HN_TRY(hn_graph_verify(cx, s->also[i]));
+    return HN_OK;
 }
 
 const hn_format hn_format_planfile = { .name = "plan", .extensions = "plan", .probe = probe, .read = read };

@@ -46,8 +46,9 @@ static hn_err write(hn_ctx *cx, const char *path, const hn_source *src, const hn
                                                .pack = packs->kept, .pack_count = packs->kept_count },
                                         .spared = plan[i]->spared };
     }
-    r->kept = o->keep || open_shapes(src->graph) || o->profile_count > 1;
-    if (!open_shapes(src->graph) && o->profile_count == 1) {
+    bool own = open_shapes(src->graph) && !o->fixed;      /* the model's own graph stays, for other shapes */
+    r->kept = o->keep || own;
+    if (!own) {
         HN_TRY(copy_meta(cx, src->graph, plan[0]->graph));
         parts.graph = plan[0]->graph;
     }
@@ -64,6 +65,8 @@ hn_err hn_compile(hn_ctx *cx, const char *path, const hn_source *src, const hn_c
         return hn_fail(cx, HN_EARG, "%s: compiled already; compile the model it was made from", path);
     if (o->profile_count == 0 || o->profile_count > HN_PROFILES_MAX)
         return hn_fail(cx, HN_ELIMIT, "%zu sets of shapes, expected 1 to %d", o->profile_count, HN_PROFILES_MAX);
+    if (o->fixed && o->profile_count != 1)
+        return hn_fail(cx, HN_EARG, "%zu sets of shapes to fix, expected one", o->profile_count);
     hn_err e = make_plans(cx, src, o, plan, &r);
     if (!e)
         e = write(cx, path, src, o, plan, out, &r);

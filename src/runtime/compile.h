@@ -10,7 +10,8 @@ enum { HN_PROFILES_MAX = 32 };
 
 typedef struct hn_compile_opts {
     const hn_plan_opts *profile; size_t profile_count;     /* one plan each, of different shapes; 1 to HN_PROFILES_MAX */
-    bool keep;                          /* weights as they were, too: other shapes and fixed inputs then can be planned */
+    bool keep;                          /* weights as they were, too: other kernels and fixed inputs then can be planned */
+    bool fixed;                         /* open dimensions are closed: the one profile is all there is */
 } hn_compile_opts;
 
 typedef struct hn_compile_report {
@@ -20,7 +21,7 @@ typedef struct hn_compile_report {
 } hn_compile_report;
 
 /* `path` names the model that `src` was read from: the file tells its name and checksum.  Models with open dimensions
- * keep their weights in any case. */
+ * keep their weights unless `fixed`. */
 hn_err hn_compile(hn_ctx *cx, const char *path, const hn_source *src, const hn_compile_opts *o, const char *out,
                   hn_compile_report *report);
 
