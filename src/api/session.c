@@ -279,6 +279,9 @@ static hn_err check_buffers(hn_ctx *cx, const hone_session *s)
     for (size_t i = 0; i < g->in_count; i++)
         if (!s->in[i] && hn_bytes(&p->slot[p->in_slot[i]].t))
             return hn_fail(cx, HN_EARG, "input '%s' has no data: bind a buffer first", g->in[i]->name);
+    for (size_t i = 0; i < g->in_count; i++)
+        if (hn_input_moved(g->in[i], s->in[i]))
+            return hn_fail(cx, HN_EARG, "input '%s': the plan was compiled for another value of it", g->in[i]->name);
     for (size_t i = 0; i < g->out_count; i++) {
         const hn_slot *slot = &p->slot[p->out_slot[i]];
         if (!s->out[i])

@@ -11,6 +11,7 @@
 #include "cli/against.h"
 #include "cli/bench.h"
 #include "cli/dims.h"
+#include "cli/fill.h"
 #include "cli/lm_opts.h"
 #include "cli/runner.h"
 #include "cli/table.h"
@@ -35,39 +36,6 @@ typedef struct bench {
 
 /* ---- Measuring --------------------------------------------------------------------------------- */
 
-/* The number --fill NAME=N gives for an input, into *v; false when none was given. */
-static bool fill_of(const hn_cli *c, const char *name, double *v)
-{
-    size_t len = strlen(name);
-    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
-        const char *text = hn_arg_at(&c->args, "fill", i);
-        if (strncmp(text, name, len) == 0 && text[len] == '=') {
-            *v = strtod(text + len + 1, NULL);
-            return true;
-        }
-    }
-    return false;
-}
-
-static hn_err check_fills(hn_cli *c, const hn_graph *g)
-{
-    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
-        const char *text = hn_arg_at(&c->args, "fill", i), *eq = strchr(text, '=');
-        char *end = NULL;
-        bool known = false;
-        for (size_t k = 0; eq && k < g->in_count; k++)
-            known |= strlen(g->in[k]->name) == (size_t)(eq - text) &&
-                     !strncmp(text, g->in[k]->name, (size_t)(eq - text));
-        if (eq)
-            (void)strtod(eq + 1, &end);
-        if (!eq || end == eq + 1 || *end)
-            return hn_fail(&c->cx, HN_EARG, "--fill %s: expected NAME=N, such as rate=16000", text);
-        if (!known)
-            return hn_fail(&c->cx, HN_EARG, "--fill %s: no input has that name", text);
-    }
-    return HN_OK;
-}
-
 /* Numbers that look like data, so that no kernel meets only zeros: zeros and denormals can be
  * faster or slower than life. */
 static hn_err make_inputs(bench *b)
@@ -79,7 +47,7 @@ static hn_err make_inputs(bench *b)
     if (!shape || !b->in)
         return hn_nomem(&b->c->cx, "inputs");
     HN_TRY(hn_dims_shapes(b->c, g, shape));
-    HN_TRY(check_fills(b->c, g));
+    HN_TRY(hn_fills_check(b->c, "fill", g));
     for (size_t i = 0; i < g->in_count; i++) {
         hn_tensor *t = &b->in[i];
         *t = (hn_tensor){ g->in[i]->t.dtype, shape[i], NULL };
@@ -92,7 +60,7 @@ static hn_err make_inputs(bench *b)
             seed = seed * 1664525u + 1013904223u;
             double v = (double)(seed >> 8) / (1 << 24);
             v = hn_is_float(t->dtype) ? v : floor(v * (t->dtype == HN_BOOL ? 2 : 100));
-            fill_of(b->c, g->in[i]->name, &v);
+            hn_fill_of(b->c, "fill", g->in[i]->name, &v);
             hn_put_f64(t, k, 1, &v);
         }
     }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "cli/dims.h"
+#include "cli/fill.h"
 #include "cli/table.h"
 #include "runtime/compile.h"
 
@@ -13,9 +14,33 @@ typedef struct job {
     const char *model, *out;
     hn_source src;
     hn_shape *shape;
+    hn_tensor *known;           /* inputs fixed to a number */
+    hn_arena *memory;
     double ms;
     hn_compile_report r;
 } job;
+
+/* --fix: what depends on these inputs alone is computed now, and branches they choose are taken. */
+static hn_err fix_inputs(job *j)
+{
+    const hn_graph *g = j->src.graph;
+    HN_TRY(hn_fills_check(j->c, "fix", g));
+    for (size_t i = 0; i < g->in_count; i++) {
+        hn_tensor *t = &j->known[i];
+        double v;
+        if (!hn_fill_of(j->c, "fix", g->in[i]->name, &v))
+            continue;
+        *t = (hn_tensor){ g->in[i]->t.dtype, j->shape[i], NULL };
+        if (hn_dtype_class(t->dtype) == HN_CLASS_S || hn_is_list(t->dtype))
+            return hn_fail(&j->c->cx, HN_EARG, "--fix: input '%s' holds no numbers", g->in[i]->name);
+        t->data = hn_arena_get(j->memory, hn_bytes(t) + 1, 64);
+        if (!t->data)
+            return hn_nomem(&j->c->cx, "a fixed input");
+        for (size_t k = 0; k < hn_count(t); k++)
+            hn_put_f64(t, k, 1, &v);
+    }
+    return HN_OK;
+}
 
 static hn_err compile(job *j)
 {
@@ -24,10 +49,14 @@ static hn_err compile(job *j)
     uint64_t begin = hn_now_ns();
     HN_TRY(hn_source_open(cx, j->model, &j->src));
     j->shape = hn_calloc(cx, j->src.graph->in_count + 1, sizeof *j->shape);
-    if (!j->shape)
+    j->known = hn_calloc(cx, j->src.graph->in_count + 1, sizeof *j->known);
+    if (!j->shape || !j->known)
         return hn_nomem(cx, "a plan");
+    HN_TRY(hn_arena_new(cx, 0, &j->memory));
     HN_TRY(hn_dims_shapes(c, j->src.graph, j->shape));
-    hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape };
+    HN_TRY(fix_inputs(j));
+    hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape,
+                             .in_known = j->known };
     hn_compile_opts o = { .profile = &profile, .profile_count = 1, .keep = hn_arg_flag(&c->args, "keep"),
                           .fixed = hn_arg_flag(&c->args, "fixed") };
     HN_TRY(hn_compile(cx, j->model, &j->src, &o, j->out, &j->r));
@@ -59,6 +88,8 @@ static hn_err run(hn_cli *c)
     if (!e)
         e = tell(&j);
     hn_free(&c->cx, j.shape);
+    hn_free(&c->cx, j.known);
+    hn_arena_free(j.memory);
     hn_source_close(&c->cx, &j.src);
     return e;
 }
@@ -68,6 +99,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the ONNX or T
 static const hn_opt opts[] = {
     { "out", 'o', HN_OPT_FILE, "FILE", "the plan file to write", NULL, 0, 0 },
     HN_DIM_OPT,
+    { "fix", 0, HN_OPT_TEXT, "NAME=N", "that input is this number for good: branches it chooses are taken now", NULL, 0, 0 },
     { "fixed", 0, HN_OPT_FLAG, NULL, "for these shapes alone: what the model leaves open is closed", NULL, 0, 0 },
     { "keep", 0, HN_OPT_FLAG, NULL, "keep weights as they were, too, where packed ones would do", NULL, 0, 0 },
     { 0 }

@@ -59,6 +59,9 @@ static hn_err check_input(hn_ctx *cx, const hn_value *v, const hn_tensor *t)
     bool fits = s->rank < 0 || s->rank == t->shape.rank;
     for (int i = 0; i < s->rank && fits; i++)
         fits = hn_is_symbol(s->dim[i]) || s->dim[i] == t->shape.dim[i];
+    if (fits && hn_input_moved(v, t->data))
+        return hn_fail(cx, HN_EARG, "input '%s': the plan was compiled for another value of it; compile the model again with "
+                       "--fix %s=N, or without", v->name, v->name);
     if (fits && (v->t.dtype == t->dtype || empty_of(v->t.dtype, t->dtype)))
         return HN_OK;
     return hn_fail(cx, HN_EARG, "input '%s': the model takes %s %s, given %s %s", v->name,

@@ -5,6 +5,8 @@
 #ifndef HN_GRAPH_BUILT_H
 #define HN_GRAPH_BUILT_H
 
+#include <string.h>
+
 #include "graph/graph.h"
 
 /* Which way a node is run. */
@@ -25,5 +27,11 @@ typedef struct hn_built {
     const hn_choice *choice;         /* per node */
     const hn_packed *pack; size_t pack_count;    /* in the order in which a plan asks for them */
 } hn_built;
+
+/* A plan file may have settled an input's value: is it given another one? */
+static inline bool hn_input_moved(const hn_value *input, const void *given)
+{
+    return input->t.data && given && memcmp(input->t.data, given, hn_bytes(&input->t)) != 0;
+}
 
 #endif

@@ -567,14 +567,27 @@ static hn_err build(builder *b)
     return place(b);
 }
 
-/* Was a plan made ahead for just this?  An input fixed to a value asks for another one. */
-static const hn_built *made_ahead(const hn_plan_opts *o, const hn_kernels *k)
+/* An input is fixed to the same number here and there, or on neither side. */
+static bool same_known(const hn_tensor *made, const hn_tensor *wanted)
+{
+    return (wanted->data != NULL) == (made->data != NULL) &&
+           (!made->data || memcmp(made->data, wanted->data, hn_bytes(made)) == 0);
+}
+
+/* The value an input is to have: the caller's, or what the model has settled. */
+static const hn_tensor *asked(const hn_graph *model, const hn_plan_opts *o, size_t i)
+{
+    return o->in_known && o->in_known[i].data ? &o->in_known[i] : &model->in[i]->t;
+}
+
+/* Was a plan made ahead for just this? */
+static const hn_built *made_ahead(const hn_graph *model, const hn_plan_opts *o, const hn_kernels *k)
 {
     for (size_t i = 0; i < o->built_count && k && !o->no_optimize && !o->eval_only && !o->choose; i++) {
         const hn_graph *g = o->built[i].graph;
         bool fits = strcmp(o->built[i].isa, k->isa) == 0;
         for (size_t j = 0; j < g->in_count && fits; j++)
-            fits = hn_shape_equal(&g->in[j]->t.shape, &o->in_shape[j]) && !(o->in_known && o->in_known[j].data);
+            fits = hn_shape_equal(&g->in[j]->t.shape, &o->in_shape[j]) && same_known(&g->in[j]->t, asked(model, o, j));
         if (fits)
             return &o->built[i];
     }
@@ -594,7 +607,7 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
 {
     hn_graph *copy;
     const hn_kernels *k = o->kernels ? o->kernels : hn_kernels_pick();
-    const hn_built *built = made_ahead(o, k);
+    const hn_built *built = made_ahead(g, o, k);
     if (built)
         g = built->graph;
     else if (g->hollow)
