@@ -15,6 +15,7 @@
 #include "cli/lm_opts.h"
 #include "cli/runner.h"
 #include "cli/table.h"
+#include "cli/tuning.h"
 #include "cost/machine.h"
 
 #define RUNS_MAX 200000         /* latencies kept: enough for a microsecond model over a second */
@@ -31,6 +32,7 @@ typedef struct bench {
     hn_peak peak;
     double *step_ms, *least_ms; /* per step: summed over profiled runs; the fastest */
     size_t profiled;
+    hn_tuning tuning;
     hn_against against;         /* no peer: not asked for */
 } bench;
 
@@ -112,6 +114,11 @@ static hn_err start(bench *b, const char *model)
     b->load_ms = hn_ms(hn_now_ns() - t);
     HN_TRY(hn_arena_new(cx, 0, &b->memory));
     HN_TRY(make_inputs(b));
+    HN_TRY(hn_tuning_begin(b->c, b->r.env.pool, &b->tuning));
+    if (b->tuning.on) {
+        b->r.o.choose = hn_tune_choose;
+        b->r.o.choose_user = &b->tuning.t;
+    }
     t = hn_now_ns();
     HN_TRY(hn_runner_prepare(cx, &b->r, b->in));
     b->plan_ms = hn_ms(hn_now_ns() - t);
@@ -323,6 +330,7 @@ static hn_err run(hn_cli *c)
     hn_free(&c->cx, b.step_ms);
     hn_free(&c->cx, b.least_ms);
     hn_arena_free(b.memory);
+    hn_tuning_end(c, &b.tuning);
     hn_runner_close(&b.r);
     return e;
 }
@@ -335,6 +343,7 @@ static const hn_opt opts[] = {
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
     { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library",
       NULL, 0, 0 },
+    HN_TUNE_OPTS,
     HN_LM_MODEL_OPTS,
     { "prompt-tokens", 0, HN_OPT_INT, "N",
       "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },

@@ -7,6 +7,7 @@
 #include "cli/dims.h"
 #include "cli/fill.h"
 #include "cli/table.h"
+#include "cli/tuning.h"
 #include "runtime/compile.h"
 
 typedef struct job {
@@ -16,6 +17,8 @@ typedef struct job {
     hn_shape *shape;
     hn_tensor *known;           /* inputs fixed to a number */
     hn_arena *memory;
+    hn_pool *pool;
+    hn_tuning tuning;
     double ms;
     hn_compile_report r;
 } job;
@@ -57,6 +60,10 @@ static hn_err compile(job *j)
     HN_TRY(fix_inputs(j));
     hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape,
                              .in_known = j->known };
+    if (hn_arg_flag(&c->args, "tune") && profile.threads > 1)
+        HN_TRY(hn_pool_new(cx, profile.threads, &j->pool));
+    HN_TRY(hn_tuning_begin(c, j->pool, &j->tuning));
+    hn_tuning_use(&j->tuning, &profile);
     hn_compile_opts o = { .profile = &profile, .profile_count = 1, .keep = hn_arg_flag(&c->args, "keep"),
                           .fixed = hn_arg_flag(&c->args, "fixed") };
     HN_TRY(hn_compile(cx, j->model, &j->src, &o, j->out, &j->r));
@@ -68,14 +75,18 @@ static hn_err tell(const job *j)
 {
     const hn_compile_report *r = &j->r;
     const char *isa = hn_kernels_pick()->isa;
+    const hn_tuner *t = &j->tuning.t;
     if (j->c->json)
-        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "out", j->out,
+        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:I, s:I, s:I}", "out", j->out,
             "machine", hn_machine_name(), "isa", isa, "engine", hn_engine_id(), "plans", (json_int_t)r->plans, "steps",
             (json_int_t)r->steps, "bytes", (json_int_t)r->file.bytes, "packed_bytes", (json_int_t)r->file.packed_bytes,
-            "constant_bytes", (json_int_t)r->file.constant_bytes, "keeps_weights", r->kept, "ms", j->ms));
+            "constant_bytes", (json_int_t)r->file.constant_bytes, "keeps_weights", r->kept, "ms", j->ms,
+            "timings_known", (json_int_t)t->known, "timings_measured", (json_int_t)t->measured, "timings_changed", (json_int_t)t->changed));
     printf("%s: %zu steps, %.3f MB, of it %.3f MB packed weights%s; for %s %s, engine %s; %.0f ms\n", j->out, r->steps,
            (double)r->file.bytes * 1e-6, (double)r->file.packed_bytes * 1e-6,
            r->kept ? " and the model's own" : "", hn_machine_name(), isa, hn_engine_id(), j->ms);
+    if (j->tuning.on)
+        printf("tuned: %zu layers known, %zu timed, of these %zu run another way than usual\n", t->known, t->measured, t->changed);
     return HN_OK;
 }
 
@@ -87,6 +98,8 @@ static hn_err run(hn_cli *c)
     hn_err e = compile(&j);
     if (!e)
         e = tell(&j);
+    hn_tuning_end(c, &j.tuning);
+    hn_pool_free(j.pool);
     hn_free(&c->cx, j.shape);
     hn_free(&c->cx, j.known);
     hn_arena_free(j.memory);
@@ -99,6 +112,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the ONNX or T
 static const hn_opt opts[] = {
     { "out", 'o', HN_OPT_FILE, "FILE", "the plan file to write", NULL, 0, 0 },
     HN_DIM_OPT,
+    HN_TUNE_OPTS,
     { "fix", 0, HN_OPT_TEXT, "NAME=N", "that input is this number for good: branches it chooses are taken now", NULL, 0, 0 },
     { "fixed", 0, HN_OPT_FLAG, NULL, "for these shapes alone: what the model leaves open is closed", NULL, 0, 0 },
     { "keep", 0, HN_OPT_FLAG, NULL, "keep weights as they were, too, where packed ones would do", NULL, 0, 0 },

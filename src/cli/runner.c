@@ -121,7 +121,7 @@ hn_err hn_runner_prepare(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
         r->in_shape[i] = in[i].shape;
     HN_TRY(note_known(cx, r, in));
     hn_plan_opts o = { .threads = r->o.threads, .in_shape = r->in_shape, .in_known = r->in_known,
-                       .no_optimize = r->o.no_optimize,
+                       .no_optimize = r->o.no_optimize, .choose = r->o.choose, .choose_user = r->o.choose_user,
                        .built = r->src.built, .built_count = r->src.built_count };
     HN_TRY(hn_plan_new(cx, g, &o, &r->plan));
     return hn_session_new(cx, r->plan, r->env.pool, &r->session);

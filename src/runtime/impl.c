@@ -36,6 +36,11 @@ void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
 }
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
 
+size_t hn_prep_cut(const hn_prep *p, size_t n)
+{
+    return p->variant == 1 ? hn_ceil_div(n, 2) : p->variant == 2 ? hn_mul(n, 2) : n;
+}
+
 hn_call hn_prep_call(const hn_prep *p)
 {
     return (hn_call){ .cx = p->cx, .node = p->node, .in_count = p->in_count, .out_count = p->out_count,

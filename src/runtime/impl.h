@@ -99,6 +99,10 @@ void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made);
 /* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
 
+/* A number of rows, lines or tiles per piece of work, as the variant has it: 1 halves it, 2 doubles it. */
+enum { HN_VARIANTS_CUT = 2 };
+size_t hn_prep_cut(const hn_prep *p, size_t n);
+
 /* Small helpers for accepts. */
 hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */
 bool hn_prep_f32(const hn_prep *p);       /* every operand and output is f32 */

@@ -599,7 +599,7 @@ static hn_err refuse_hollow(hn_ctx *cx, const hn_plan_opts *o, const hn_kernels 
     return hn_fail(cx, HN_EUNSUP, "this plan holds packed weights alone, for %s and the shapes it was compiled for: it "
                    "cannot be %s; use the model it was compiled from, or compile that with --keep",
                    o->built_count ? o->built[0].isa : "another processor",
-                   o->no_optimize || o->eval_only ? "run unoptimised" : o->built_count && k &&
+                   o->no_optimize || o->eval_only ? "run unoptimised" : o->choose ? "tuned" : o->built_count && k &&
                    strcmp(o->built[0].isa, k->isa) ? "run with other kernels" : "made for other shapes or fixed inputs");
 }
 

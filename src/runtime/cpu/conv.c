@@ -82,14 +82,17 @@ static hn_err pack_weights(hn_prep *p, conv *c)
     c->weight = packed;
     if (made)
         return HN_OK;
-    float *rows = hn_alloc(p->cx, c->k * c->n * sizeof *rows);
-    if (!packed || !rows) {
+    bool in_order = c->s.kh * c->s.kw == 1;
+    float *rows = in_order ? NULL : hn_alloc(p->cx, c->k * c->n * sizeof *rows);
+    if (!packed || (!rows && !in_order)) {
         hn_free(p->cx, rows);
         return hn_nomem(p->cx, "packed weights");
     }
     for (size_t g = 0; g < c->s.groups; g++) {
-        reorder_weights(rows, (const float *)p->in[1]->data + g * c->k * c->n, c);
-        p->k->pack_b_f32(packed + g * c->packed_each, rows, c->k, c->k, c->n, 1);
+        const float *w = (const float *)p->in[1]->data + g * c->k * c->n;
+        if (!in_order)
+            reorder_weights(rows, w, c);
+        p->k->pack_b_f32(packed + g * c->packed_each, in_order ? w : rows, c->k, c->k, c->n, 1);
     }
     hn_free(p->cx, rows);
     return HN_OK;
@@ -134,11 +137,12 @@ static hn_err prepare_gemm(hn_prep *p)
 
     /* Many enough that every thread gets several; a strip small enough for L2. */
     size_t share = hn_ceil_div(c->s.batch * c->s.out_h, p->threads > 1 ? p->threads * 4 : 1);
-    c->lines = hn_min(hn_max(share, hn_ceil_div(PIXELS_MIN, c->s.out_w)), c->s.out_h);
+    size_t least = hn_ceil_div(PIXELS_MIN, c->s.out_w);
+    c->lines = hn_min(hn_max(hn_prep_cut(p, share), least), c->s.out_h);
     if (c->padded) {
         size_t line = c->strip_w * c->s.in_c, window = lines_under(c, 1) * line;
         size_t fit = STRIP_FLOATS > window ? (STRIP_FLOATS - window) / (c->s.stride_h * line) : 0;
-        c->lines = hn_min(c->lines, hn_max(fit + 1, hn_ceil_div(PIXELS_MIN, c->s.out_w)));
+        c->lines = hn_min(c->lines, hn_max(hn_prep_cut(p, fit + 1), least));
         p->scratch_bytes = hn_mul(lines_under(c, c->lines) * sizeof(float), line);
     }
     p->state = c;
@@ -219,7 +223,7 @@ static hn_absorb absorb_gemm(void *state, const hn_tensor *summand, const hn_ten
 
 const hn_impl hn_impl_conv_gemm = {
     .name = "conv.gemm.f32", .rule = HN_RULE_CL,
-    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm,
+    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm, .variants = HN_VARIANTS_CUT,
 };
 
 /* ---- One filter per channel --------------------------------------------------------------- */
