@@ -361,6 +361,21 @@ static hn_err get_build(reader *r, hn_graph **graph, size_t graphs, const char *
     return check(r, "packed weights' checksum");
 }
 
+static hn_err get_ranges(reader *r, hn_built *b, size_t builds)
+{
+    size_t count = get_count(r, 21, LIST_MAX);
+    hn_range *range = HN_NEW(r->g->arena, hn_range, count + 1);
+    if (!range)
+        return hn_nomem(r->cx, "a plan");
+    for (size_t i = 0; i < count; i++)
+        range[i] = (hn_range){ get_text(r).ptr, (int64_t)get(r, 8), (int64_t)get(r, 8) };
+    for (size_t i = 0; i < builds; i++) {
+        b[i].range = range;
+        b[i].range_count = count;
+    }
+    return check(r, "ranges of dimensions");
+}
+
 /* Graph 0 is the source's own; the others belong to the source, too. */
 static hn_err get_tree(reader *r, const char *isa)
 {
@@ -386,6 +401,7 @@ static hn_err get_tree(reader *r, const char *isa)
         return hn_nomem(r->cx, "a plan");
     for (size_t i = 0; i < builds; i++)
         HN_TRY(get_build(r, all, graphs, isa, &b[i]));
+    HN_TRY(get_ranges(r, b, builds));
     s->built = b;
     s->built_count = builds;
     return HN_OK;

@@ -39,7 +39,7 @@ static hn_err write(hn_ctx *cx, const char *path, const hn_source *src, const hn
 {
     hn_planfile_build build[HN_PROFILES_MAX];
     hn_planfile_parts parts = { .source = path, .graph = src->graph, .build = build, .build_count = o->profile_count,
-                                .keep = o->keep };
+                                .keep = o->keep, .range = o->range, .range_count = o->range_count };
     for (size_t i = 0; i < o->profile_count; i++) {
         const hn_packs *packs = plan[i]->packs;
         build[i] = (hn_planfile_build){ .b = { .graph = plan[i]->graph, .isa = plan[i]->k->isa, .choice = plan[i]->choice,
