@@ -26,8 +26,11 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototype
 ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(B)/gen -I. -Isrc -Iinclude -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-      $(WARN) $(CFLAGS) -MMD -MP
-LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+      $(if $(DEBUG)$(SAN),,$(LEAN_CODE)) $(WARN) $(CFLAGS) -MMD -MP
+# Functions one by one, so that the linker leaves out what nothing reaches; debuggers unwind by what -g writes.
+LEAN_CODE = -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
+LEAN_LINK = $(if $(DEBUG)$(SAN),,-Wl,--gc-sections)
+LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LEAN_LINK) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
@@ -82,12 +85,16 @@ full: deps     ## test, and: sanitizers, clang, ARM in an emulator, fuzzing
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) -c $< -o $@
+	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) $(SIZE) -c $< -o $@
+
+# For size: what runs once for a model or a request.
+for_size = formats/ graph/passes/ api/ fleet/ llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools
+$(foreach f,$(for_size),$(B)/src/$(f)%.o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
 
 define per_isa
 $(B)/%.$1.o: %.k.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) -c $$< -o $$@
+	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) $$(k_san_$1) -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call per_isa,$(i))))
 
@@ -183,7 +190,10 @@ fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
 fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 	@FUZZ_JOBS=$(FUZZ_JOBS) FUZZ_FLAGS=$(FUZZ_FLAGS) tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
 
-FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
+# Kernels see checked shapes only, and clang needs minutes for a wide one with every sanitizer: here they
+# report bad addresses (the widest ones only wrong answers); gcc's sanitizer build has all of both.
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
+            $(foreach i,scalar avx2,k_san_$i=-fno-sanitize=fuzzer-no-link,undefined) $(foreach i,avx512 amx,k_san_$i=-fno-sanitize=all)
 fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # graphs from bytes
 
 .PHONY: fuzzable
