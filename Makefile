@@ -51,6 +51,11 @@ flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -
 flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
 k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
+# A plan file is read by the engine that wrote it: a sum over all that decides what it holds.
+engine_src := $(sort $(shell find src/tensor src/kernels src/graph src/formats src/runtime -name '*.[ch]' -o -name '*.def' -o -name '*.inc'))
+ALL_engine = '-DHN_ENGINE="$(firstword $(shell cat $(engine_src) | cksum))"'
+$(B)/src/formats/engine.o: $(engine_src)
+
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))

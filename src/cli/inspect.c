@@ -241,7 +241,8 @@ static hn_err make_plan(view *v)
     hn_err e = shape ? hn_dims_shapes(v->c, v->src.graph, shape) : hn_nomem(cx, "a plan");
     if (e == HN_OK) {
         unsigned threads = v->c->threads ? v->c->threads : hn_cpu_count();
-        hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
+        hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true,
+                           .built = v->src.built, .built_count = v->src.built_count };
         hn_err p = hn_source_runnable(cx, &v->src);
         if (!p)
             p = hn_plan_new(cx, v->src.graph, &o, &v->plan);

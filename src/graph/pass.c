@@ -113,6 +113,7 @@ static hn_err clone_node(hn_ctx *cx, const hn_node *n, hn_graph *copy)
 static hn_err clone_into(hn_ctx *cx, const hn_graph *g, hn_graph *copy)
 {
     copy->name = g->name;
+    copy->hollow = g->hollow;
     for (size_t i = 0; i < g->value_count; i++) {
         const hn_value *from = g->value[i];
         hn_value *v;
@@ -122,6 +123,7 @@ static hn_err clone_into(hn_ctx *cx, const hn_graph *g, hn_graph *copy)
         v->known_count = from->known_count;
         v->known = from->known;
         v->is_input = from->is_input;
+        v->absent = from->absent;
         if (from->outer)
             v->outer = copy->parent->value[from->outer->index];
     }
