@@ -86,6 +86,9 @@ static hn_err measure(bench *b, double seconds)
     do {                                          /* caches, branch predictors, clock speed */
         HN_TRY(hn_session_run(cx, b->r.session));
     } while (hn_now_ns() < warm);
+    hn_session_touch(b->r.session);               /* a worker may have found no piece yet: luck is not memory */
+    b->private_after = hn_private_bytes();        /* before timings are written down */
+    b->written_after = hn_written_bytes();
     begin = hn_now_ns();
     do {
         uint64_t t = hn_now_ns();
@@ -316,8 +319,6 @@ static hn_err run(hn_cli *c)
     hn_err e = start(&b, c->args.operand[0]);
     if (!e)
         e = measure(&b, seconds);
-    b.private_after = hn_private_bytes();
-    b.written_after = hn_written_bytes();
     if (!e)
         e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
     if (!e && against)

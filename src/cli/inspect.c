@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "cli/dims.h"
 #include "cli/inspect_tensors.h"
+#include "cli/needs.h"
 #include "cli/package.h"
 #include "cli/table.h"
 #include "runtime/plan.h"
@@ -252,6 +253,19 @@ static hn_err make_plan(view *v)
     return e;
 }
 
+static hn_err print_needs(hn_cli *c, const char *path)
+{
+    hn_source src;
+    HN_TRY(hn_source_open(&c->cx, path, &src));
+    hn_shape *shape = hn_calloc(&c->cx, src.graph->in_count + 1, sizeof *shape);
+    hn_err e = shape ? hn_dims_shapes(c, src.graph, shape) : hn_nomem(&c->cx, "a plan");
+    if (!e)
+        e = hn_needs_print(c, &src, shape);
+    hn_free(&c->cx, shape);
+    hn_source_close(&c->cx, &src);
+    return e;
+}
+
 static hn_err run(hn_cli *c)
 {
     view v = { .c = c };
@@ -263,6 +277,8 @@ static hn_err run(hn_cli *c)
         return hn_inspect_tensors(c, c->args.operand[0], hn_arg_flag(&c->args, "tensors"));
     if (hn_cli_is_package(c, c->args.operand[0]))
         return hn_cli_package_inspect(c, c->args.operand[0]);
+    if (hn_arg_flag(&c->args, "needs"))
+        return print_needs(c, c->args.operand[0]);
     hn_err e = hn_source_open(&c->cx, c->args.operand[0], &v.src);
     if (!e)
         e = make_plan(&v);
@@ -291,6 +307,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model or 
 static const hn_opt opts[] = {
     HN_DIM_OPT,
     { "steps", 0, HN_OPT_FLAG, NULL, "list the steps of the compiled plan", NULL, 0, 0 },
+    { "needs", 0, HN_OPT_FLAG, NULL, "list what of Hone the model uses: what `make reduced` builds a library from", NULL, 0, 0 },
     { "tensors", 0, HN_OPT_FLAG, NULL, "of a .gguf or .safetensors file: list every tensor", NULL, 0, 0 },
     { "dot", 0, HN_OPT_FILE, "FILE", "write the optimised graph for Graphviz", NULL, 0, 0 },
     { 0 }

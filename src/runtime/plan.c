@@ -648,7 +648,7 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
     if (!e)
         e = bind_known(cx, copy, o->in_known);
     if (!e)
-        e = o->no_optimize || built ? hn_graph_infer(cx, copy) : hn_graph_optimize(cx, copy);
+        e = o->no_optimize || built ? hn_graph_infer(cx, copy) : hn_graph_optimize_watched(cx, copy, o->watch);
     if (!e)
         e = build(&b);
     if (e) {

@@ -19,6 +19,7 @@ typedef struct hn_plan_opts {
                                          * that value alone, and what depends on it is settled now */
     bool measure;                       /* only the figures: packs nothing, cannot run */
     bool no_optimize;                   /* the graph as it is: no passes */
+    const struct hn_pass_watch *watch;  /* told of passes that change the graph; NULL: nobody */
     bool eval_only;                     /* every node through its operator's own code */
     struct hn_shared_packs *shared;     /* packed weights of several plans of this graph; outlives them.  NULL: own */
     hn_pool *pool;                      /* packs weights; NULL: this thread does */

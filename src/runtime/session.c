@@ -210,6 +210,13 @@ hn_err hn_session_run(hn_ctx *cx, hn_session *s)
     return HN_OK;
 }
 
+void hn_session_touch(hn_session *s)
+{
+    volatile char *block = s->block;
+    for (size_t i = 0; i < s->p->stats.arena_bytes; i += 4096)
+        block[i] = block[i];
+}
+
 const hn_tensor *hn_session_output(const hn_session *s, size_t i) { return &s->result[i]; }
 const hn_plan *hn_session_plan(const hn_session *s) { return s->p; }
 
