@@ -36,7 +36,8 @@ static hn_err fix_inputs(job *j)
             continue;
         *t = (hn_tensor){ g->in[i]->t.dtype, j->shape[HN_DIM_OPT_VALUE][i], NULL };
         if (j->dims.ranges && !hn_shape_known(&g->in[i]->t.shape))
-            return hn_fail(&j->c->cx, HN_EARG, "--fix: input '%s' has an open dimension; fix that first", g->in[i]->name);
+            return hn_fail(&j->c->cx, HN_EARG, "--fix: input '%s' has an open dimension; fix that first",
+                           g->in[i]->name);
         if (hn_dtype_class(t->dtype) == HN_CLASS_S || hn_is_list(t->dtype))
             return hn_fail(&j->c->cx, HN_EARG, "--fix: input '%s' holds no numbers", g->in[i]->name);
         t->data = hn_arena_get(j->memory, hn_bytes(t) + 1, 64);
@@ -93,8 +94,7 @@ static hn_err compile(job *j)
         return hn_nomem(cx, "a plan");
     HN_TRY(hn_arena_new(cx, 0, &j->memory));
     HN_TRY(fix_inputs(j));
-    hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_shape = j->shape[HN_DIM_OPT_VALUE],
-                             .in_known = j->known };
+    hn_plan_opts profile = { .threads = c->threads ? c->threads : hn_cpu_count(), .in_known = j->known };
     if (hn_arg_flag(&c->args, "tune") && profile.threads > 1)
         HN_TRY(hn_pool_new(cx, profile.threads, &j->pool));
     HN_TRY(hn_tuning_begin(c, j->pool, &j->tuning));
@@ -118,16 +118,20 @@ static hn_err tell(const job *j)
     const char *isa = hn_kernels_pick()->isa;
     const hn_tuner *t = &j->tuning.t;
     if (j->c->json)
-        return hn_json_print(&j->c->cx, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:I, s:I, s:I}", "out", j->out,
+        return hn_json_print(&j->c->cx, json_pack(
+            "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:I, s:I, s:I}", "out", j->out,
             "machine", hn_machine_name(), "isa", isa, "engine", hn_engine_id(), "plans", (json_int_t)r->plans, "steps",
             (json_int_t)r->steps, "bytes", (json_int_t)r->file.bytes, "packed_bytes", (json_int_t)r->file.packed_bytes,
             "constant_bytes", (json_int_t)r->file.constant_bytes, "keeps_weights", r->kept, "ms", j->ms,
-            "timings_known", (json_int_t)t->known, "timings_measured", (json_int_t)t->measured, "timings_changed", (json_int_t)t->changed));
-    printf("%s: %zu plan%s, %zu steps, %.3f MB, of it %.3f MB packed weights%s; for %s %s, engine %s; %.0f ms\n", j->out, r->plans, r->plans == 1 ? "" : "s", r->steps,
+            "timings_known", (json_int_t)t->known, "timings_measured", (json_int_t)t->measured, "timings_changed",
+            (json_int_t)t->changed));
+    printf("%s: %zu plan%s, %zu steps, %.3f MB, of it %.3f MB packed weights%s; for %s %s, engine %s; %.0f ms\n", j->out,
+           r->plans, r->plans == 1 ? "" : "s", r->steps,
            (double)r->file.bytes * 1e-6, (double)r->file.packed_bytes * 1e-6,
            r->kept ? " and the model's own" : "", hn_machine_name(), isa, hn_engine_id(), j->ms);
     if (j->tuning.on)
-        printf("tuned: %zu layers known, %zu timed, of these %zu run another way than usual\n", t->known, t->measured, t->changed);
+        printf("tuned: %zu layers known, %zu timed, of these %zu run another way than usual\n", t->known, t->measured,
+               t->changed);
     return HN_OK;
 }
 
@@ -155,7 +159,8 @@ static const hn_opt opts[] = {
     { "out", 'o', HN_OPT_FILE, "FILE", "the plan file to write", NULL, 0, 0 },
     HN_DIM_RANGE_OPT,
     HN_TUNE_OPTS,
-    { "fix", 0, HN_OPT_TEXT, "NAME=N", "that input is this number for good: branches it chooses are taken now", NULL, 0, 0 },
+    { "fix", 0, HN_OPT_TEXT, "NAME=N", "that input is this number for good: branches it chooses are taken now", NULL,
+      0, 0 },
     { "fixed", 0, HN_OPT_FLAG, NULL, "for these shapes alone: what the model leaves open is closed", NULL, 0, 0 },
     { "keep", 0, HN_OPT_FLAG, NULL, "keep weights as they were, too, where packed ones would do", NULL, 0, 0 },
     { 0 }

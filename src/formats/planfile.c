@@ -154,8 +154,8 @@ static hn_err get_absent(reader *r, hn_graph *g, hn_value *v)
     HN_TRY(check(r, "a constant that is left out"));
     size_t most = r->cx && r->cx->env ? r->cx->env->tensor_bytes_max : 0;
     if (most && bytes > most)
-        return hn_fail(r->cx, HN_ELIMIT, "constant '%.80s': %zu bytes, over the limit of %zu for one tensor", v->name, bytes,
-                       most);
+        return hn_fail(r->cx, HN_ELIMIT, "constant '%.80s': %zu bytes, over the limit of %zu for one tensor", v->name,
+                       bytes, most);
     r->absent_most = hn_max(r->absent_most, hn_max(bytes, 1));
     v->absent = g->hollow = true;
     return HN_OK;
@@ -176,7 +176,8 @@ static hn_err get_value(reader *r, hn_graph *g)
         HN_TRY(check(r, "a body"));
         v->outer = p->value[outer - 1];
         /* Nodes come in order, so what the body sees is there already. */
-        r->damaged = !v->outer->maker && !v->outer->is_input && !v->outer->outer && !hn_is_const(v->outer) && !v->outer->absent;
+        const hn_value *from = v->outer;
+        r->damaged = !from->maker && !from->is_input && !from->outer && !hn_is_const(from) && !from->absent;
         return check(r, "a body");
     }
     if (kind == HN_PLANFILE_CONST)

@@ -38,7 +38,8 @@ static hn_err put_blob(writer *w, const void *data, size_t bytes)
 {
     size_t i = 0;
     uint64_t sum = hn_checksum(data, bytes);
-    while (i < w->count && (w->blob[i].sum != sum || w->blob[i].bytes != bytes || memcmp(w->blob[i].data, data, bytes) != 0))
+    while (i < w->count && (w->blob[i].sum != sum || w->blob[i].bytes != bytes ||
+                            memcmp(w->blob[i].data, data, bytes) != 0))
         i++;
     if (i == w->count) {
         if (!hn_grow(w->cx, &w->blob, w->count, &w->cap, sizeof *w->blob))

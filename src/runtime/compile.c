@@ -18,7 +18,8 @@ static hn_err copy_meta(hn_ctx *cx, const hn_graph *from, hn_graph *to)
 {
     to->name = from->name;
     for (size_t i = 0; i < from->meta_count; i++) {
-        hn_text key = { from->meta[i].key, strlen(from->meta[i].key) }, text = { from->meta[i].text, strlen(from->meta[i].text) };
+        hn_text key = { from->meta[i].key, strlen(from->meta[i].key) };
+        hn_text text = { from->meta[i].text, strlen(from->meta[i].text) };
         HN_TRY(hn_graph_add_meta(cx, to, key, text));
     }
     return HN_OK;
