@@ -25,7 +25,7 @@ typedef struct reader {
 
 /* ---- Numbers ----------------------------------------------------------------------------------- */
 
-static const void *take(reader *r, size_t bytes)
+static inline const void *take(reader *r, size_t bytes)
 {
     const uint8_t *p = r->at;
     if (r->damaged || bytes > (size_t)(r->end - r->at)) {
@@ -36,7 +36,7 @@ static const void *take(reader *r, size_t bytes)
     return p;
 }
 
-static uint64_t get(reader *r, size_t bytes)
+static inline uint64_t get(reader *r, size_t bytes)
 {
     uint64_t v = 0;
     const void *p = take(r, bytes);
