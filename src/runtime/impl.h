@@ -83,6 +83,9 @@ typedef struct hn_impl {
     hn_err (*run)(const hn_run *r);
     /* NULL, or: takes on a summand, which as an operand will be input `i`.  sum: what the step then makes. */
     hn_absorb (*absorb)(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act);
+    /* NULL, or: whether a step of this implementation takes on the node of p too, prepared, which reads the same first
+     * input and constants.  Its operands 1.. become inputs in_at.. of the step, its result becomes result out_at. */
+    bool (*join)(void *state, hn_prep *p, int in_at, int out_at);
 } hn_impl;
 
 extern const hn_impl *const hn_impls[];   /* in order of preference; ends with NULL */

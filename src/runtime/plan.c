@@ -342,6 +342,52 @@ static hn_err note_spared(builder *b, const hn_node *n, const hn_prep *prep)
     return HN_OK;
 }
 
+/* ---- Nodes taken on by a step with the same input ------------------------------------------- */
+
+enum { NEAR = 8 };                /* steps looked back on */
+
+static bool rest_is_constant(const hn_plan *p, const hn_node *n, const int *in)
+{
+    for (int i = 1; i < n->in_count; i++)
+        if (in[i] >= 0 && p->slot[in[i]].kind != HN_SLOT_CONST)
+            return false;
+    return n->in_count > 0 && n->out_count == 1 && in[0] >= 0;
+}
+
+/* Queries, keys and values, or a gate and what it lets through, are products of one input: one step makes them all. */
+static hn_err join_step(builder *b, hn_prep *prep, const hn_impl *impl, const int *in, double macs, bool *done)
+{
+    hn_plan *p = b->p;
+    const hn_node *n = prep->node;
+    *done = false;
+    if (!impl->join || !rest_is_constant(p, n, in))
+        return HN_OK;
+    for (size_t back = 1; back <= hn_min(NEAR, p->step_count); back++) {
+        hn_step *s = &p->step[p->step_count - back];
+        if (s->impl != impl || s->dynamic || s->layout != prep->layout || s->in[0] != in[0] ||
+            !impl->join(s->state, prep, s->in_count, s->out_count))
+            continue;
+        size_t ins = (size_t)(s->in_count + n->in_count - 1), outs = (size_t)s->out_count + 1;
+        int *ports = HN_NEW(p->arena, int, ins + outs);
+        if (!ports)
+            return hn_nomem(b->cx, "a plan");
+        memcpy(ports, s->in, (size_t)s->in_count * sizeof *ports);
+        memcpy(ports + s->in_count, in + 1, (size_t)(n->in_count - 1) * sizeof *ports);
+        memcpy(ports + ins, s->out, (size_t)s->out_count * sizeof *ports);
+        HN_TRY(add_slot(b, n->out[0], prep->layout, HN_SLOT_ARENA, &ports[ins + outs - 1]));
+        s->in = ports;
+        s->out = ports + ins;
+        s->in_count = (int)ins;
+        s->out_count = (int)outs;
+        s->macs += macs;
+        p->scratch_stride = hn_max(p->scratch_stride, hn_round_up(prep->scratch_bytes, 64));
+        p->stats.macs += macs;
+        *done = true;
+        return HN_OK;
+    }
+    return HN_OK;
+}
+
 static hn_err add_node(builder *b, const hn_node *n, hn_choice *choice)
 {
     hn_plan *p = b->p;
@@ -396,10 +442,14 @@ static hn_err add_node(builder *b, const hn_node *n, hn_choice *choice)
     HN_TRY(note_spared(b, n, &prep));
     hn_call macs = { .cx = b->cx, .node = n, .in_count = n->in_count, .out_count = n->out_count,
                      .in = prep.in, .out = (hn_tensor *const *)(uintptr_t)prep.out };
+    double work = n->op->macs && !dynamic ? n->op->macs(&macs) : 0;
+    bool joined;
+    HN_TRY(join_step(b, &prep, impl, in, work, &joined));
+    if (joined)
+        return HN_OK;
     HN_TRY(add_step(b, (hn_step){ .impl = impl, .node = n, .in_count = n->in_count + (int)outers,
                                   .out_count = n->out_count, .layout = prep.layout,
-                                  .state = prep.state, .dynamic = dynamic, .alone = choice->alone,
-                                  .macs = n->op->macs && !dynamic ? n->op->macs(&macs) : 0 }, &s));
+                                  .state = prep.state, .dynamic = dynamic, .alone = choice->alone, .macs = work }, &s));
     for (size_t i = 0; i < ins + outers; i++)
         s->in[i] = in[i];
     for (size_t i = 0; i < outs; i++) {

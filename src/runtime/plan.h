@@ -45,7 +45,7 @@ typedef struct hn_slot {
 
 typedef struct hn_step {
     const hn_impl *impl;
-    const hn_node *node;                /* NULL for reorders */
+    const hn_node *node;                /* NULL for reorders; the first one where several are joined */
     int *in, *out;                      /* slots; -1: left out */
     int in_count, out_count;
     hn_layout layout;

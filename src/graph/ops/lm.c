@@ -175,9 +175,7 @@ typedef struct attention {
 
 static void read_row(const attention *a, int values, size_t token, size_t kv_head, float *out, float *whole)
 {
-    const hn_kv *kv = a->kv;
-    const char *row = hn_kv_rows(kv, a->layer, values, token / HN_KV_PAGE) + token % HN_KV_PAGE * kv->row_size;
-    hn_q_decode(kv->o.type, row, whole, kv->o.width);
+    hn_kv_get(a->kv, a->layer, values, token, whole);
     memcpy(out, whole + kv_head * a->size, a->size * sizeof *out);
 }
 
