@@ -68,7 +68,14 @@ typedef struct hn_qbinary {
     hn_factor a, b, y;
     float a_scale, b_scale, y_scale;
     int32_t zero, low, high;            /* the result's */
+    /* All of it in floats, by hn_qbinary_quick: x a + z b + start of the bytes themselves, or (x - a_zero)(z - b_zero) a + start,
+     * and `nudge` with the product's sign.  False: not possible here. */
+    bool quick;
+    float quick_a, quick_b, quick_start, quick_nudge;
 } hn_qbinary;
+
+/* Fills the last five from the others, where floats give the right byte or know that they may not (requant.c). */
+void hn_qbinary_quick(hn_qbinary *q);
 
 /* C[m,n] = requant(A[m,k] * B[k,n] + row[m]): bytes, unsigned in A, signed in B, which is packed by pack_q8.
  * Sums are exact modulo 2^32.  C may not overlap A.

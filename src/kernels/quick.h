@@ -8,6 +8,8 @@ enum {
     HN_QUICK_ONE = 1 << HN_QUICK_BITS,
     HN_QUICK_MARGIN = 2,                /* added to every result: doubts then have their last bits just above 0 */
     HN_QUICK_DOUBT = 4,
+    HN_PAIR_MARGIN = 4,                 /* the same for two operands, where more is rounded */
+    HN_PAIR_DOUBT = 8,
 };
 
 #endif

@@ -47,15 +47,6 @@ VEC vi rescale_columns(vi x, const hn_requant *q, size_t j, hn_rounding rule)
                       vi_load((const uint32_t *)q->right + j), rule);
 }
 
-VEC vi quick_columns(vi x, const hn_requant *q, size_t j, hn_rounding rule)
-{
-    const float unit = HN_QUICK_ONE;
-    vf f = vi_float(x), t = vf_fma(f, vf_load(q->scale + j), vf_load(q->start + j));
-    if (rule == HN_ROUND_AWAY)
-        t = vf_add(t, vf_copysign(vf_load(q->nudge + j), f));
-    return vf_int(vf_clip(t, vf_set(((float)q->low + 0.5f) * unit), vf_set(((float)q->high + 0.5f) * unit)));
-}
-
 /* y between low and high as VF_N bytes, n of which there is room for. */
 VEC void vi_put_bytes(uint8_t *out, vi y, size_t n)
 {
@@ -93,16 +84,20 @@ static __attribute__((noinline, unused)) void exact_row(uint8_t *out, const int3
         exact_row_by(out, sums, vi_set(more), q, j, n, HN_ROUND_AWAY);
 }
 
-/* True when a lane was in doubt. */
-VEC int quick_row(uint8_t *out, const int32_t *sums, vi more, const hn_requant *q, size_t j, size_t n, hn_rounding rule)
+/* What quick rows read again and again, out of reach of the bytes they store. */
+typedef struct quick {
+    const int32_t *bias;
+    const float *scale, *start, *nudge;
+    vf low, high;
+} quick;
+
+VEC vi quick_columns(const quick *k, const int32_t *sums, vi more, size_t v, hn_rounding rule)
 {
-    vi mask = vi_set(HN_QUICK_ONE - 1), least = mask, bits = vi_set(HN_QUICK_BITS);
-    for (size_t v = 0; v < n; v += VF_N) {
-        vi y = quick_columns(biased(sums + v, more, q, j + v), q, j + v, rule);
-        least = vi_min(least, vi_and(y, mask));
-        vi_put_bytes(out + v, vi_sar(y, bits), n - v);
-    }
-    return vi_any_below(least, HN_QUICK_DOUBT);
+    vi sum = vi_add(vi_add(vi_load((const uint32_t *)sums + v), vi_load((const uint32_t *)k->bias + v)), more);
+    vf x = vi_float(sum), t = vf_fma(x, vf_load(k->scale + v), vf_load(k->start + v));
+    if (rule == HN_ROUND_AWAY)
+        t = vf_add(t, vf_copysign(vf_load(k->nudge + v), x));
+    return vf_int(vf_clip(t, k->low, k->high));
 }
 
 /* `rows` rows of n sums, `wide` apart, and what is added to each row (NULL: nothing) to bytes by the rules of columns j
@@ -110,10 +105,25 @@ VEC int quick_row(uint8_t *out, const int32_t *sums, vi more, const hn_requant *
 VEC void rows_to_bytes_by(uint8_t *out, size_t step, const int32_t *sums, size_t wide, const int32_t *more, size_t rows,
                           const hn_requant *q, size_t j, size_t n, hn_rounding rule)
 {
+    const float unit = HN_QUICK_ONE;
+    const quick k = { q->bias + j, q->scale + j, q->start + j, q->nudge + j, vf_set(((float)q->low + 0.5f) * unit),
+                      vf_set(((float)q->high + 0.5f) * unit) };
+    const vi mask = vi_set(HN_QUICK_ONE - 1), bits = vi_set(HN_QUICK_BITS);
     for (size_t r = 0; r < rows; r++, out += step, sums += wide) {
-        int32_t add = more ? more[r] : 0;
-        if (quick_row(out, sums, vi_set(add), q, j, n, rule))
-            exact_row(out, sums, add, q, j, n);
+        vi add = vi_set(more ? more[r] : 0), least = mask;
+        size_t v = 0;
+        for (; v + VF_N <= n; v += VF_N) {
+            vi y = quick_columns(&k, sums, add, v, rule);
+            least = vi_min(least, vi_and(y, mask));
+            vi_store_8(out + v, vi_sar(y, bits));
+        }
+        if (v < n) {
+            vi y = quick_columns(&k, sums, add, v, rule);
+            least = vi_min(least, vi_and(y, mask));
+            vi_put_bytes(out + v, vi_sar(y, bits), n - v);
+        }
+        if (vi_any_below(least, HN_QUICK_DOUBT))
+            exact_row(out, sums, more ? more[r] : 0, q, j, n);
     }
 }
 

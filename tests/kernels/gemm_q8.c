@@ -223,7 +223,17 @@ static uint8_t pair_of(const hn_qbinary *q, int a, int b)
     return (uint8_t)hn_clamp_i32(r + q->zero, q->low, q->high);
 }
 
-/* Every pair of bytes that a few operands make, with each rule, on both sides of 0. */
+static void check_pairs(const hn_kernels *k, const hn_qbinary *q, const uint8_t *a, const uint8_t *b, size_t sb, size_t n)
+{
+    uint8_t *out = hn_guarded(n);
+    size_t wrong = 0;
+    k->qbinary_8(out, a, 1, b, sb, n, q);
+    for (size_t j = 0; j < n; j++)
+        wrong += out[j] != (q->is_signed ? pair_of(q, (int8_t)a[j], (int8_t)b[sb ? j : 0]) : pair_of(q, a[j], b[sb ? j : 0]));
+    CHECK_INT(wrong, 0);
+}
+
+/* Every pair of bytes there is, with each rule, on both sides of 0, in floats and without. */
 KERNEL_TEST(qbinary_8)
 {
     for (int i = 0; i < 36; i++) {
@@ -235,18 +245,24 @@ KERNEL_TEST(qbinary_8)
         q.a = hn_factor_of(as / twice);
         q.b = hn_factor_of(bs / twice);
         q.y = hn_factor_of(q.kind == HN_Q_MUL ? as * bs / ys : twice / ((1 << 20) * ys));
+        if (i % 4 < 3)
+            hn_qbinary_quick(&q);
+        CHECK(q.quick || i % 4 == 3);
         for (size_t n = 1; n < 300; n += 37)
             for (size_t sb = 0; sb < 2; sb++) {
-                uint8_t *a = hn_guarded(n), *b = hn_guarded(sb ? n : 1), *out = hn_guarded(n);
+                uint8_t *a = hn_guarded(n), *b = hn_guarded(sb ? n : 1);
                 for (size_t j = 0; j < n; j++) {
                     a[j] = (uint8_t)hn_random();
                     b[sb ? j : 0] = (uint8_t)hn_random();
                 }
-                k->qbinary_8(out, a, 1, b, sb, n, &q);
-                for (size_t j = 0; j < n; j++)
-                    CHECK_INT(out[j], is_signed ? pair_of(&q, (int8_t)a[j], (int8_t)b[sb ? j : 0])
-                                                : pair_of(&q, a[j], b[sb ? j : 0]));
+                check_pairs(k, &q, a, b, sb, n);
             }
+        uint8_t *a = hn_guarded(65536), *b = hn_guarded(65536);
+        for (size_t j = 0; j < 65536; j++) {
+            a[j] = (uint8_t)j;
+            b[j] = (uint8_t)(j >> 8);
+        }
+        check_pairs(k, &q, a, b, 1, 65536);
     }
 }
 

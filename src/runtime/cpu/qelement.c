@@ -64,6 +64,7 @@ static hn_err prepare_pair(hn_prep *p)
     if (!s)
         return hn_nomem(p->cx, "a step");
     read_pair(p, &s->q);
+    hn_qbinary_quick(&s->q);
     hn_pair_walk_find(p, &s->w);
     s->block = hn_min(s->w.row, PIECE);
     s->group = s->w.rank > 1 ? hn_max(PIECE / s->w.row, 1) : 1;
