@@ -57,6 +57,7 @@ typedef struct hn_run {
     const void *state;
     hn_pool *pool;
     struct hn_kv *kv;                     /* the session's key-value cache, or NULL */
+    struct hn_kv *const *each;            /* NULL, or a cache for each row of activations */
     unsigned threads;                     /* at most this many: the plan has scratch for them */
     char *scratch;                        /* worker w's part begins at w * scratch_stride */
     size_t scratch_stride;
