@@ -110,4 +110,12 @@ static inline void hn_parallel(const hn_run *r, size_t pieces,
     hn_pool_run(r->pool, r->threads, pieces, work, arg);
 }
 
+/* The same where all pieces together are about `count` simple operations: too few are not worth a meeting of threads, which
+ * takes a few microseconds. */
+static inline void hn_parallel_worth(const hn_run *r, size_t count, size_t pieces,
+                                     void (*work)(void *, size_t, unsigned), void *arg)
+{
+    hn_pool_run(count < 8192 ? NULL : r->pool, r->threads, pieces, work, arg);
+}
+
 #endif

@@ -206,14 +206,14 @@ static hn_err run(const hn_run *r)
     const linear *l = r->state;
     if (!l->panels) {
         if (l->x_size)
-            hn_parallel(r, l->rows, round_row, (void *)(uintptr_t)r);
+            hn_parallel_worth(r, l->rows * l->k, l->rows, round_row, (void *)(uintptr_t)r);
         hn_parallel(r, hn_ceil_div(l->n, l->piece), some_rows, (void *)(uintptr_t)r);
         return HN_OK;
     }
     job j = { .r = r, .l = l };
     hn_qx_place(&j.x, r->scratch, l->rows, l->k);
     size_t cols = l->rows <= HN_QX_COLS ? l->rows : hn_ceil_div(l->rows, HN_QX_COLS) * HN_QX_COLS;
-    hn_parallel(r, cols, pack_column, &j);
+    hn_parallel_worth(r, cols * l->k, cols, pack_column, &j);
     size_t pieces = 0;
     for (const linear *part = l; part; part = part->next)
         pieces += hn_ceil_div(part->panel_count, part->piece);

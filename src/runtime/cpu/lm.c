@@ -223,7 +223,7 @@ static hn_err run_attention(const hn_run *r)
     job j = { r, a, r->in[3]->data, r->each ? 1 : a->block };
     for (size_t t = 0; t < a->rows; t++)
         HN_TRY(check_cache(r, a, cache_of(r, t), j.pos[t]));
-    hn_parallel(r, a->rows, store_token, &j);
+    hn_parallel_worth(r, 2 * hn_count(r->in[1]), a->rows, store_token, &j);
     hn_parallel(r, a->heads / a->group * hn_ceil_div(a->rows, j.block), attend, &j);
     return HN_OK;
 }
@@ -277,7 +277,7 @@ static void turn(void *arg, size_t t, unsigned worker)
 
 static hn_err run_rope(const hn_run *r)
 {
-    hn_parallel(r, (size_t)r->in[0]->shape.dim[0], turn, (void *)(uintptr_t)r);
+    hn_parallel_worth(r, hn_count(r->in[0]), (size_t)r->in[0]->shape.dim[0], turn, (void *)(uintptr_t)r);
     return HN_OK;
 }
 
@@ -307,7 +307,7 @@ static void norm_row(void *arg, size_t piece, unsigned worker)
 
 static hn_err run_rms(const hn_run *r)
 {
-    hn_parallel(r, hn_count(r->out[0]) / hn_count(r->in[1]), norm_row, (void *)(uintptr_t)r);
+    hn_parallel_worth(r, hn_count(r->out[0]), hn_count(r->out[0]) / hn_count(r->in[1]), norm_row, (void *)(uintptr_t)r);
     return HN_OK;
 }
 
