@@ -59,7 +59,7 @@ static uint64_t add_file(uint64_t h, const hn_gguf *g)
     for (size_t i = 0; i < g->tensor_count; i++) {
         const hn_gguf_tensor *t = &g->tensors[i];
         h = add_ends(h, t->name, strlen(t->name));
-        h = add_sum(h, &(uint64_t){ (uint64_t)t->type }, sizeof(uint64_t));
+        h = add_sum(h, &(uint64_t){ (uint64_t)t->type + (t->panels ? 256 : 0) }, sizeof(uint64_t));
         h = add_ends(h, t->data, t->size);
     }
     for (size_t i = 0; i < g->value_count; i++) {

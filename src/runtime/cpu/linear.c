@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* linear.c: products with block-quantised weights.
  *
- * Weights are packed into panels of sixteen rows, in the memory their file's pages give back; activations are
- * rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row (token) is
+ * Weights are panels of sixteen rows: the file's own, or packed in the memory their file's pages give back;
+ * activations are rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row (token) is
  * computed the same way whatever rows stand beside it. */
 #include <math.h>
 #include <string.h>
@@ -79,12 +79,13 @@ static void set_scratch(hn_prep *p, linear *l)
     p->scratch_bytes = hn_ceil_div(hn_add(l->x_size, hn_mul(l->room, p->threads)), p->threads);
 }
 
-static hn_err pack(hn_prep *p, linear *l)
+static hn_err pack(hn_prep *p, linear *l, bool ready)
 {
     filling f = { p, l };
     l->panel_size = hn_panel_size(l->type, l->k);
     l->panel_count = hn_ceil_div(l->n, HN_PANEL_ROWS);
-    l->panels = hn_prep_pack_from(p, p->in[1]->data, hn_mul(l->panel_size, l->panel_count), fill, &f);
+    l->panels = ready ? p->in[1]->data
+                      : hn_prep_pack_from(p, p->in[1]->data, hn_mul(l->panel_size, l->panel_count), fill, &f);
     if (!l->panels && !hn_prep_measuring(p))
         return hn_nomem(p->cx, "packed weights");
     l->x_size = hn_round_up(hn_qx_bytes(l->rows, l->k), 64);
@@ -103,14 +104,14 @@ static hn_err prepare(hn_prep *p)
     l->group = hn_qdot_group(l->type);
     l->integer = l->group > 1 && hn_qdot_integer(l->type);
     l->rows = (size_t)p->in[0]->shape.dim[0];
-    l->n = (size_t)p->in[1]->shape.dim[0];
+    l->n = (size_t)p->out[0]->shape.dim[1];
     l->row_size = (size_t)p->in[1]->shape.dim[1];
     l->blocks = l->k / HN_Q8_BLOCK;
     l->bias = p->in_count > 2 && p->in[2] ? 2 : -1;
     l->sum = -1;
     p->state = l;
     if (hn_panel_has(l->type))
-        return pack(p, l);
+        return pack(p, l, hn_attr_int(p->node, "rows", 0) > 0);
     size_t share = hn_ceil_div(l->n, (size_t)p->threads * 6);
     l->piece = l->rows > 1 ? hn_min(32, hn_max(share, 4)) : hn_max(share, 16);
     bool rounds = l->group > 1 || l->type == HN_QT_F16;
