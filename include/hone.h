@@ -425,6 +425,11 @@ HONE_API hone_status hone_stream_answer(hone_stream *stream, const int32_t *ids,
  * it fails, none: HONE_ERROR_LIMIT says by how many they are too many. */
 HONE_API hone_status hone_stream_read(hone_stream *stream, const int32_t *ids, size_t count, const float **logits,
                                       hone_error *err);
+/* Each of `count` streams, at most 128, reads one token more, ids[i] by streams[i], in one pass over the weights: serving
+ * many costs little more than serving one.  They are different streams on one model, with the same adapters, none in
+ * use elsewhere; each goes on with the bits it would have alone.  When it fails, none has read. */
+HONE_API hone_status hone_stream_read_each(hone_stream *const *streams, const int32_t *ids, size_t count,
+                                           hone_error *err);
 HONE_API hone_status hone_stream_pick(hone_stream *stream, hone_token *out, hone_error *err);
 /* The whole characters this token completes: maybe none.  Until the next call on the stream. */
 HONE_API hone_status hone_stream_text(hone_stream *stream, int32_t id, const char **text, size_t *len,

@@ -392,6 +392,7 @@ static const hn_opt opts[] = {
     { "prompt-tokens", 0, HN_OPT_INT, "N",
       "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
+    { "sequences", 0, HN_OPT_INT, "N", "language models: also N answers at once, a token of each in one pass", NULL, 1, 128 },
     { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads",
       NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },
