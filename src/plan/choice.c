@@ -157,6 +157,21 @@ const char *hn_offer_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
     return why ? why : speed_reject(o, n, a);
 }
 
+const char *hn_offer_doubt(const hn_offer *o, const hn_needs *n, hn_arena *a)
+{
+    if (!o->model->lm)
+        return o->image_ms.high > n->latency_ms
+                   ? hn_arena_printf(a, "an image may take up to %.3g ms, allowed are %g", o->image_ms.high,
+                                     n->latency_ms)
+                   : NULL;
+    bool slow = o->rate.low < n->rate, late = o->first_ms.high > n->latency_ms;
+    const char *few = slow ? hn_arena_printf(a, "it may make as few as %.3g tokens/s, asked for %g", o->rate.low,
+                                             n->rate) : "";
+    const char *wait = late ? hn_arena_printf(a, "the first token may take up to %.3g s, allowed are %g",
+                                              o->first_ms.high * 1e-3, n->latency_ms * 1e-3) : "";
+    return slow || late ? hn_arena_printf(a, "%s%s%s", few, slow && late ? "; " : "", wait) : NULL;
+}
+
 /* ---- Choosing --------------------------------------------------------------------------------------- */
 
 static double order_price(const hn_offer *o) { return o->device->price.known ? o->device->price.low : 1e12; }

@@ -206,6 +206,8 @@ hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
     const char *clash = NULL;
     if (away && is(n->privacy, "local"))
         clash = "--privacy local keeps data on the site, --where sends it away";
+    else if (n->data_at && !is(n->data_at, "elsewhere") && is(n->privacy, "local"))
+        clash = "--privacy local keeps data on the site, --data-at says it is in a cloud";
     else if (away && is(n->connectivity, "none"))
         clash = "--connectivity none has no way to reach what --where asks for";
     else if (away && is(n->regulation, "classified"))

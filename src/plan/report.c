@@ -484,10 +484,10 @@ static void battery(hn_draft *d)
         hn_remark(d, "battery hours: the device's power is not known; --load W if you know it");
 }
 
-static void where(hn_draft *d, double break_even_day)
+static void where(hn_draft *d, hn_way cheapest)
 {
     const char *why;
-    json_t *factors = hn_factors(d->w->c, d->n, break_even_day);
+    json_t *factors = hn_factors(d->w->c, d->n, cheapest);
     const char *says = hn_factors_verdict(d->n, factors, &why);
     bool asked = strcmp(says, "open") != 0 &&
                  (d->n->privacy || d->n->connectivity || d->n->regulation || d->n->where || d->ask->explain ||
@@ -524,27 +524,40 @@ static void chain_around(hn_draft *d)
                                o->model->name, o->device->name, low, budget)
                          : json_sprintf("%s; the whole chain may hold %g ms, measure it", sentence, budget);
     json_object_set_new(d->out, "sentence", longer);
-    json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "tight"));
+    json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "maybe"));
+}
+
+/* A band whose middle meets what was asked and whose end does not is no yes. */
+static void doubts(hn_draft *d)
+{
+    const char *said = json_string_value(json_object_get(d->out, "verdict"));
+    const char *why = d->best && !is(said, "no") && !is(said, "maybe") ? hn_offer_doubt(d->best, d->n, d->a) : NULL;
+    if (!why)
+        return;
+    json_object_set_new(d->out, "sentence",
+                        json_sprintf("%s; %s: measure it", json_string_value(json_object_get(d->out, "sentence")), why));
+    json_object_set_new(d->out, "verdict", json_string("maybe"));
 }
 
 static hn_err fill(hn_draft *d, hn_field *f)
 {
-    double break_even_day = NAN;
+    hn_way cheapest = HN_WAYS;
     HN_TRY(field_models(d, f));
     HN_TRY(field_devices(d, f));
     HN_TRY(f->device_count == 1 && f->model_count == 1 ? one_pair(d, f) : many(d, f));
     assume_load(d);
     battery(d);
     chain_around(d);
+    doubts(d);
     if (d->best) {
         json_t *row = hn_offer_json(d->best);
         why_this(d, d->best, row);
         json_object_set_new(d->out, "best", row);
         if (d->best->device->throttle_high > 0)
             hn_remark(d, "run without a pause, a phone loses 30 to 50 % of this speed to heat (survey 003)");
-        hn_draft_money(d, &break_even_day);
+        hn_draft_money(d, &cheapest);
     }
-    where(d, break_even_day);
+    where(d, cheapest);
     hn_draft_commands(d);
     return HN_OK;
 }

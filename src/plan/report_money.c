@@ -231,7 +231,7 @@ static json_t *swings(const bill *b)
     return list;
 }
 
-void hn_draft_money(hn_draft *d, double *break_even_day)
+void hn_draft_money(hn_draft *d, hn_way *cheapest)
 {
     const hn_needs *n = d->n;
     if (!hn_given_number(n->queries_day))
@@ -281,5 +281,6 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
                                      "over budget: the cheapest way costs %.0f USD a month, allowed are %.0f",
                                      hn_month_of(&b.m, hn_cheapest(&b.m)).total, n->budget_month));
     json_object_set_new(d->out, "money", j);
-    *break_even_day = api > 0 ? api / MONTH_DAYS : vm > 0 ? vm / MONTH_DAYS : NAN;
+    if (b.m.edge_known && (b.m.api_known || b.m.vm_known))
+        *cheapest = hn_cheapest(&b.m);
 }
