@@ -224,6 +224,8 @@ hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
         clash = "--tokens-per-second asks for tokens, --task makes none";
     else if (n->price > n->budget)
         clash = "--price is above --budget";
+    else if (hn_given_number(n->usd_rate) && (!n->currency || is(n->currency, "USD")))
+        clash = "--usd-rate says what a dollar buys, --currency names nothing that it would buy";
     else if (hn_given_number(n->accuracy) && hn_needs_lm(n))
         clash = "--accuracy is of vision models, --task is for language";
     return clash ? hn_fail(cx, HN_EARG, "contradictory: %s; give up one of them", clash) : HN_OK;

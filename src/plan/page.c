@@ -81,11 +81,11 @@ static void facts(hn_buf *b, const json_t *r)
     if (json_is_array(first))
         fact(b, "s to the first token", "%.3g", json_number_value(json_array_get(first, 1)) * 1e-3);
     if (json_is_array(image))
-        fact(b, "ms an image, middle of the band", "%.2f", json_number_value(json_array_get(image, 1)));
+        fact(b, "ms a run, middle of the band", "%.2f", json_number_value(json_array_get(image, 1)));
     if (json_is_number(json_object_get(best, "watts")))
         fact(b, "W at work", "%.3g", num(best, "watts"));
     if (json_is_number(json_object_get(best, "joules")))
-        fact(b, json_is_array(image) ? "J an image" : "J an answer", "%.3g", num(best, "joules"));
+        fact(b, json_is_array(image) ? "J a run" : "J an answer", "%.3g", num(best, "joules"));
     if (json_is_number(json_object_get(r, "battery_hours")))
         fact(b, "hours on the battery", "%.1f", num(r, "battery_hours"));
     if (num(money, "break_even_api_queries") > 0)
@@ -187,7 +187,7 @@ static void plots(hn_buf *b, const json_t *r)
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
     heading(b, "Memory");
     hn_plot_fit(b, rows, label);
-    heading(b, lm ? "Speed, tokens a second" : "Latency, ms an image");
+    heading(b, lm ? "Speed, tokens a second" : "Latency, ms a run");
     hn_plot_bands(b, rows, label, lm ? "tokens_per_second" : "image_ms", lm ? "tok/s" : "ms",
                   lm ? "bound_tokens_per_second" : NULL);
 }

@@ -234,8 +234,13 @@ static json_t *swings(const bill *b)
 void hn_draft_money(hn_draft *d, hn_way *cheapest)
 {
     const hn_needs *n = d->n;
-    if (!hn_given_number(n->queries_day))
+    if (!hn_given_number(n->queries_day)) {
+        if (hn_given_number(n->budget_month) || hn_given_number(n->api_in) || hn_given_number(n->api_out) ||
+            hn_given_number(n->api_image) || hn_given_number(n->vm_hour) || hn_given_number(n->bursts) ||
+            hn_given_number(n->streams) || hn_given_number(n->updates) || hn_given_number(n->support))
+            hn_remark(d, "prices were given, but not how much is asked: --queries N a day");
         return;
+    }
     bill b = { .missing = json_array(), .vm_name = "", .vm_from = "" };
     b.m.queries = n->queries_day * MONTH_DAYS;
     b.m.devices = given_or(n->devices, 1);

@@ -80,7 +80,7 @@ static void fit_table(page *p, const json_t *rows)
     bool small = num(json_array_get(rows, 0), "usable_gb") < 0.1;
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
     snprintf(head, sizeof head, "precision  need %s  of it  verdict      %s", small ? "MB" : "GB",
-             lm ? "tokens/s       bound  J/answer  loss" : "ms an image     J/image");
+             lm ? "tokens/s       bound  J/answer  loss" : "ms a run          J/run");
     title(p, head);
     json_array_foreach(rows, i, row) {
         const json_t *loss = json_object_get(row, "perplexity_rise_percent");
@@ -107,7 +107,10 @@ static void parts(page *p, const json_t *best)
              num(m, "weights") * unit, num(m, "cache") * unit, num(m, "activations") * unit,
              num(m, "logits") * unit, num(m, "runtime") * unit, unit > 1 ? "MB" : "GB");
     wrap(p->b, "memory   ", text);
-    snprintf(text, sizeof text, "%s: %.150s", hn_entry_text(best, "basis"), hn_entry_text(best, "speed_from"));
+    bool fast = json_is_array(json_object_get(best, "tokens_per_second")) ||
+                json_is_array(json_object_get(best, "image_ms"));
+    snprintf(text, sizeof text, "%s: %.150s", fast ? hn_entry_text(best, "basis") : "not known",
+             hn_entry_text(best, "speed_from"));
     wrap(p->b, "speed    ", text);
     if (num(best, "sustained_share") < 1) {
         const json_t *rate = json_object_get(
@@ -148,7 +151,7 @@ static void choices(page *p, const json_t *rows)
     char speed[64], price[24], watts[24];
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
     title(p, lm ? "device                     model         precision  of it  tokens/s       W  USD"
-                : "device                     model         precision  of it  ms an image    W  USD");
+                : "device                     model         precision  of it  ms a run       W  USD");
     json_array_foreach(rows, i, row) {
         hn_buf_printf(
             p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"),
@@ -362,7 +365,8 @@ static void closing(page *p)
         if (strncmp(json_string_value(v), "sources: ", 9) != 0 || ++quoted <= 2 || p->all)
             wrap(p->b, "  ", json_string_value(v));
     if (quoted > 2 && !p->all)
-        hn_buf_printf(p->b, "  sources disagree on %zu more points: --explain path\n", quoted - 2);
+        hn_buf_printf(p->b, "  sources disagree on %zu more point%s: --explain path\n", quoted - 2,
+                      quoted == 3 ? "" : "s");
     list = json_object_get(p->r, "commands");
     if (json_array_size(list))
         title(p, "next");
