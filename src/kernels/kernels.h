@@ -102,8 +102,9 @@ typedef struct hn_winograd_out {
  * zeros before the first; out / sum is the result. */
 enum { HN_ATTEND_ROWS = 32 };
 typedef struct hn_attend_page {
-    const float *keys;                  /* [size, 32] by key_tile */
-    const float *values; size_t ld_values;
+    const void *keys;                   /* [size, 32] */
+    const void *values; size_t ld_values;
+    int half;                           /* both are in half precision; otherwise floats */
     size_t size, from, to;              /* from < to */
     size_t heads; const float *q; float *out;      /* [heads, size] */
     float *top, *sum;                   /* [heads] */

@@ -218,7 +218,7 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t 
     if (!e)
         e = make_inputs(cx, src.graph, shape, inputs, &in, &all);
     if (!e) {
-        hn_plan_opts o = { .threads = threads, .in_shape = shape };
+        hn_plan_opts o = { .threads = threads, .in_shape = shape, .built = src.built, .built_count = src.built_count };
         e = hn_plan_new(cx, src.graph, &o, &p);
     }
     if (!e) {

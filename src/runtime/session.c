@@ -171,7 +171,8 @@ static hn_err run_step(hn_ctx *cx, hn_session *s, size_t i)
         e = run_dynamic(cx, s, step, in, out);
     } else {
         hn_run r = { .cx = cx, .node = step->node, .k = s->p->k, .in = in, .out = out,
-                     .layout = step->layout, .state = step->state, .pool = s->pool, .threads = s->p->threads,
+                     .layout = step->layout, .state = step->state, .pool = step->alone ? NULL : s->pool,
+                     .threads = step->alone ? 1 : s->p->threads,
                      .scratch = s->block + s->p->activation_bytes,
                      .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch,
                      .text = s->dynamic, .kv = s->kv };

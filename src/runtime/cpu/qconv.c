@@ -134,11 +134,13 @@ static hn_err pack_gemm(hn_prep *p, qconv *c, const hn_integers *q)
     c->row_offset = (int32_t)(uint32_t)((uint64_t)c->k * (uint64_t)xz * (uint64_t)(int64_t)wz);
     c->columns = hn_round_up(c->n, HN_REQUANT_COLS);
     c->packed_each = hn_round_up(p->k->pack_q8_size(c->k, c->n), 64);
-    int8_t *packed = hn_prep_pack(p, hn_mul(c->packed_each, c->groups));
-    if (hn_prep_measuring(p))
-        return pack_requant(p, c, q, NULL);
+    bool made;
+    int8_t *packed = hn_prep_weights(p, W, hn_mul(c->packed_each, c->groups), &made);
+    int64_t *correction = hn_prep_weights(p, W, hn_mul(c->groups, c->n * sizeof *correction), &made);
+    c->weight = packed;
+    if (made)
+        return pack_requant(p, c, q, correction);
     int8_t *rows = hn_alloc(p->cx, c->k * c->n);
-    int64_t *correction = hn_alloc(p->cx, c->groups * c->n * sizeof *correction);
     hn_err e = packed && rows && correction ? HN_OK : hn_nomem(p->cx, "packed weights");
     for (size_t g = 0; g < c->groups && !e; g++) {
         reorder_weights(rows, (const uint8_t *)p->in[W]->data + g * c->k * c->n, c, w_signed);
@@ -150,11 +152,9 @@ static hn_err pack_gemm(hn_prep *p, qconv *c, const hn_integers *q)
             correction[g * c->n + o] = -(int64_t)xz * sum;
         }
     }
-    c->weight = packed;
     if (!e)
         e = pack_requant(p, c, q, correction);
     hn_free(p->cx, rows);
-    hn_free(p->cx, correction);
     return e;
 }
 
@@ -346,8 +346,10 @@ static hn_err prepare_depthwise(hn_prep *p)
     p->scratch_bytes = hn_add(hn_round_up(c->kh * sizeof(float *), 64),
                               hn_mul(hn_add(hn_mul(reach(c, c->block), line), c->out_w * c->out_c), sizeof(float)));
     p->state = c;
-    float *packed = hn_prep_pack(p, hn_mul(area * sizeof *packed, c->in_c));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, W, hn_mul(area * sizeof *packed, c->in_c), &made);
+    c->weight_f32 = packed;
+    if (made)
         return pack_requant(p, c, &q, NULL);
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
@@ -356,7 +358,6 @@ static hn_err prepare_depthwise(hn_prep *p)
         hn_get_i64(p->in[W], i, 1, &w);
         packed[i % area * c->in_c + i / area] = (float)(w - q.w_zero);
     }
-    c->weight_f32 = packed;
     return pack_requant(p, c, &q, NULL);
 }
 
