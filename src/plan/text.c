@@ -70,12 +70,20 @@ static const char *figure(const json_t *v, char out[24])
     return json_is_number(v) ? short_number(json_number_value(v), out) : "-";
 }
 
+/* Percent of the memory there is; above ten times that the figure says nothing more. */
+static const char *percent(const json_t *row, char out[24])
+{
+    double x = 100 * num(row, "share");
+    snprintf(out, 24, "%.0f", x);
+    return x < 999.5 ? out : ">999";
+}
+
 /* ---- Fit and choice -------------------------------------------------------------------------------- */
 
 static void fit_table(page *p, const json_t *rows)
 {
     const json_t *row;
-    char speed[64], joules[24], bound[24], head[100];
+    char speed[64], joules[24], bound[24], head[100], of[24];
     size_t i;
     bool small = num(json_array_get(rows, 0), "usable_gb") < 0.1;
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
@@ -84,8 +92,8 @@ static void fit_table(page *p, const json_t *rows)
     title(p, head);
     json_array_foreach(rows, i, row) {
         const json_t *loss = json_object_get(row, "perplexity_rise_percent");
-        hn_buf_printf(p->b, "%-9s %8.2f %4.0f %%  %-11s  %-14s", hn_entry_text(row, "precision"),
-                      num(row, "need_gb") * (small ? 1e3 : 1), 100 * num(row, "share"),
+        hn_buf_printf(p->b, "%-9s %8.2f %4s %%  %-11s  %-14s", hn_entry_text(row, "precision"),
+                      num(row, "need_gb") * (small ? 1e3 : 1), percent(row, of),
                       hn_entry_text(row, "verdict"),
                       range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed));
         if (lm)
@@ -148,16 +156,18 @@ static void choices(page *p, const json_t *rows)
 {
     const json_t *row;
     size_t i;
-    char speed[64], price[24], watts[24];
+    char speed[64], price[24], watts[24], of[24];
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "device                     model         precision  of it  tokens/s       W  USD"
-                : "device                     model         precision  of it  ms a run       W  USD");
+    title(p, lm ? "device                     model         type     of it  tokens/s        W   USD"
+                : "device                     model         type     of it  ms a run        W   USD");
     json_array_foreach(rows, i, row) {
+        const json_t *w = json_object_get(row, "watts");
+        bool tiny = json_is_number(w) && json_number_value(w) < 0.01;
         hn_buf_printf(
-            p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"),
-            hn_entry_text(row, "model"), hn_entry_text(row, "precision"), 100 * num(row, "share"),
+            p->b, "%-26.26s %-13.13s %-7.7s %4s %%  %-11.11s %5s %5s\n", hn_entry_text(row, "device"),
+            hn_entry_text(row, "model"), hn_entry_text(row, "precision"), percent(row, of),
             range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
-            figure(json_object_get(row, "watts"), watts), figure(json_object_get(row, "price_usd"), price));
+            tiny ? "<0.01" : figure(w, watts), figure(json_object_get(row, "price_usd"), price));
     }
 }
 
