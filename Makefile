@@ -7,6 +7,7 @@
 #          WERROR=1  warnings are errors (CI)
 #          PREFIX=/usr, DESTDIR=...   where `make install` puts things
 
+comma := ,
 CROSS   ?=
 CC       = $(CROSS)gcc
 AR       = $(CROSS)ar
@@ -17,17 +18,21 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 
 # The build folder says what it holds, so variants never mix.
 B ?= build/$(MACHINE)$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(DEBUG),-debug)$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))
-comma := ,
 
 CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
-ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(B)/gen -I. -Isrc -Iinclude -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-      $(WARN) $(CFLAGS) -MMD -MP
-LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+      $(if $(DEBUG)$(SAN),,$(LEAN_CODE)) $(WARN) $(CFLAGS) -MMD -MP
+# Functions one by one, so that the linker leaves out what nothing reaches; debuggers unwind by what -g writes.
+LEAN_CODE = -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
+LEAN_LINK = $(if $(DEBUG)$(SAN),,-Wl,--gc-sections)
+# The same relocations in a fiftieth of the room, where the linker knows how (and so the C library beside it).
+RELR := $(if $(shell $(CROSS)ld --help 2>/dev/null | grep pack-relative-relocs),-Wl$(comma)-z$(comma)pack-relative-relocs)
+LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LEAN_LINK) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
@@ -48,6 +53,11 @@ flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -
 flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
 k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
+# A plan file is read by the engine that wrote it: a sum over all that decides what it holds.
+engine_src := $(sort $(shell find src/tensor src/kernels src/graph src/formats src/runtime -name '*.[ch]' -o -name '*.def' -o -name '*.inc'))
+ALL_engine = '-DHN_ENGINE="$(firstword $(shell cat $(engine_src) | cksum))"'
+$(B)/src/formats/engine.o: $(engine_src)
+
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))
@@ -56,7 +66,7 @@ media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)
 modules := $(B)/libhone-media.so $(B)/libhone-system.so
 
-.PHONY: tests all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
+.PHONY: reduced tests all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
 all: $(B)/hone $(modules) $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
@@ -82,12 +92,20 @@ full: deps     ## test, and: sanitizers, clang, ARM in an emulator, fuzzing
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) -c $< -o $@
+	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) $(SIZE) -c $< -o $@
+
+# For size: what runs once for a model or a request.
+for_size = formats/ graph/passes/ api/ fleet/ llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools \
+           $(addprefix graph/ops/,control deform flex linear_ml loss ml optimizer random sequence signal text tfidf trees)
+$(foreach f,$(for_size),$(B)/src/$(f)%.o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
+# The plain twins of what has a loop for each quantised type, where something faster is beside them.
+opt_scalar_qdot = $(if $(filter-out scalar,$(ISAS)),$(if $(DEBUG)$(SAN),,-Os) -DHN_COMPACT -Wno-maybe-uninitialized)
+opt_scalar_qpanel = $(opt_scalar_qdot)
 
 define per_isa
 $(B)/%.$1.o: %.k.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(k_san_$1) -c $$< -o $$@
+	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) $$(opt_$1_$$(notdir $$*)) $$(k_san_$1) -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call per_isa,$(i))))
 
@@ -124,8 +142,20 @@ $(modules): $(B)/libhone-%.so: $(B)/libhone.a
 	    -Wl,--as-needed $($*_libs) $(LIB_LIBS)
 
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
-	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
+	$(Q)$(LINK) -shared $(RELR) -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
+
+# ---- A library for one model, and no other -----------------------------------------------------
+here := $(shell gcc -dumpmachine 2>/dev/null | cut -d- -f1)
+reduced_isas = $(or $(REDUCED_ISAS),$(if $(filter aarch64,$(MACHINE)),neon,$(if $(filter x86_64,$(MACHINE)),scalar avx2,scalar)))
+.PHONY: parts reduced-now
+parts: $(lib_o)
+reduced:       ## a static library that runs MODEL=model.onnx alone; CROSS=aarch64-linux-gnu- for another machine
+	$(AGAIN) CROSS= CC=gcc build/$(here)/hone
+	$(AGAIN) reduced-now
+reduced-now:
+	+@MAKE="$(MAKE)" CROSS=$(CROSS) CC="$(CC)" ISAS="$(if $(PARTS),$(ISAS),$(reduced_isas))" PARTS=$(PARTS) CASE="$(CASE)" \
+	    RUNNER="$(RUNNER)" LIMIT=$(LIMIT) tools/reduced/reduced.sh build/$(here)/hone "$(MODEL)" $(INSPECT)
 
 # ---- Examples: examples/<name>.c against the shared library, as a user builds them --------
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))

@@ -53,7 +53,8 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
         }
     hn_shared_plan *s = hn_calloc(cx, 1, sizeof *s);
     hn_shape *key = hn_calloc(cx, g->in_count + 1, sizeof *key);
-    hn_plan_opts o = { .threads = threads, .in_shape = shape, .in_known = m->fixed, .no_optimize = m->no_optimize };
+    hn_plan_opts o = { .threads = threads, .in_shape = shape, .in_known = m->fixed, .no_optimize = m->no_optimize,
+                       .built = m->source.built, .built_count = m->source.built_count };
     hn_err e = s && key ? HN_OK : hn_nomem(cx, "a plan");
     if (!e)
         e = hn_plan_new(cx, g, &o, &s->plan);
@@ -63,6 +64,7 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
         return e;
     }
     memcpy(key, shape, g->in_count * sizeof *key);
+    s->bytes = hn_add(s->plan->stats.packed_bytes, hn_arena_held(s->plan->graph->arena));
     s->in_shape = key;
     s->threads = threads;
     s->users = 1;
@@ -72,19 +74,40 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
     return HN_OK;
 }
 
+/* Takes an idle plan out of the list, the longest unused, while all idle ones hold more than they may; NULL when they
+ * do not.  The model's lock is held. */
+static hn_shared_plan *evict(hone_model *m)
+{
+    hn_shared_plan **oldest = NULL;
+    size_t bytes = 0;
+    for (hn_shared_plan **s = &m->plans; *s; s = &(*s)->next) {
+        if ((*s)->users)
+            continue;
+        bytes = hn_add(bytes, (*s)->bytes);
+        oldest = !oldest || (*s)->left < (*oldest)->left ? s : oldest;
+    }
+    if (!oldest || bytes <= m->idle_max)
+        return NULL;
+    hn_shared_plan *out = *oldest;
+    *oldest = out->next;
+    return out;
+}
+
 static void release(hn_ctx *cx, hone_model *m, hn_shared_plan *plan)
 {
+    hn_shared_plan *dead = NULL, *next;
     if (!plan)
         return;
     pthread_mutex_lock(&m->lock);
-    hn_shared_plan *dead = --plan->users == 0 ? plan : NULL;
-    for (hn_shared_plan **s = &m->plans; dead && *s; s = &(*s)->next)
-        if (*s == dead) {
-            *s = dead->next;
-            break;
-        }
+    plan->left = ++m->turns;
+    plan->users--;
+    while ((next = evict(m)) != NULL) {
+        next->next = dead;
+        dead = next;
+    }
     pthread_mutex_unlock(&m->lock);
-    if (dead) {
+    for (; dead; dead = next) {
+        next = dead->next;
         hn_plan_free(cx, dead->plan);
         hn_free(cx, dead->in_shape);
         hn_free(cx, dead);
@@ -129,6 +152,8 @@ static hone_session_opts read_opts(const hone_session_opts *from)
 
 static unsigned thread_count(const hone_model *m, const hone_session_opts *o)
 {
+    if (o->threads == 0 && o->hint == HONE_HINT_THROUGHPUT)
+        return 1;
     return o->threads && o->threads < m->ctx->threads ? o->threads : m->ctx->threads;
 }
 
@@ -141,7 +166,7 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     hn_plan *plan = NULL;
     hn_err e = shape ? hn_api_shapes(&cx, g, o.dims, o.dim_count, shape) : hn_nomem(&cx, "a plan");
     hn_plan_opts po = { .threads = thread_count(m, &o), .in_shape = shape, .in_known = m->fixed, .measure = true,
-                        .no_optimize = m->no_optimize };
+                        .no_optimize = m->no_optimize, .built = m->source.built, .built_count = m->source.built_count };
     if (!e)
         e = hn_plan_new(&cx, g, &po, &plan);
     hn_free(&cx, shape);
@@ -278,6 +303,9 @@ static hn_err check_buffers(hn_ctx *cx, const hone_session *s)
     for (size_t i = 0; i < g->in_count; i++)
         if (!s->in[i] && hn_bytes(&p->slot[p->in_slot[i]].t))
             return hn_fail(cx, HN_EARG, "input '%s' has no data: bind a buffer first", g->in[i]->name);
+    for (size_t i = 0; i < g->in_count; i++)
+        if (hn_input_moved(g->in[i], s->in[i]))
+            return hn_fail(cx, HN_EARG, "input '%s': the plan was compiled for another value of it", g->in[i]->name);
     for (size_t i = 0; i < g->out_count; i++) {
         const hn_slot *slot = &p->slot[p->out_slot[i]];
         if (!s->out[i])

@@ -29,7 +29,18 @@ void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fil
         fill(arg, b);
     return b;
 }
+void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
+{
+    if (from >= 0)
+        p->spared |= 1u << from;
+    return hn_packs_keep(p->cx, p->packs, bytes, made);
+}
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
+
+size_t hn_prep_cut(const hn_prep *p, size_t n)
+{
+    return p->variant == 1 ? hn_ceil_div(n, 2) : p->variant == 2 ? hn_mul(n, 2) : n;
+}
 
 hn_call hn_prep_call(const hn_prep *p)
 {
@@ -94,6 +105,14 @@ const hn_impl hn_impl_eval = {
     .name = "eval", .rule = HN_RULE_PLAIN, .accepts = accept_all, .run = run_eval,
 };
 
+/* Inlined with a constant size: a copy of one element is then an instruction, not a call. */
+static inline void transpose_bytes(char *to, const char *from, size_t rows, size_t cols, size_t size)
+{
+    for (size_t j = 0; j < cols; j++)
+        for (size_t y = 0; y < rows; y++)
+            memcpy(to + (j * rows + y) * size, from + (y * cols + j) * size, size);
+}
+
 /* The layout field says where the tensor goes to. */
 static hn_err run_reorder(const hn_run *r)
 {
@@ -106,13 +125,12 @@ static hn_err run_reorder(const hn_run *r)
     for (size_t i = 0; i < n; i++) {
         const char *from = (const char *)x->data + i * c * area * size;
         char *to = (char *)r->out[0]->data + i * c * area * size;
-        if (size == 4) {
+        if (size == 4)
             r->k->transpose_32((uint32_t *)(void *)to, rows, (const uint32_t *)(const void *)from, cols, rows, cols);
-            continue;
-        }
-        for (size_t y = 0; y < rows; y++)
-            for (size_t j = 0; j < cols; j++)
-                memcpy(to + (j * rows + y) * size, from + (y * cols + j) * size, size);
+        else if (size == 1)
+            transpose_bytes(to, from, rows, cols, 1);
+        else
+            transpose_bytes(to, from, rows, cols, size);
     }
     return HN_OK;
 }

@@ -12,6 +12,7 @@
 #define HN_RUNTIME_IMPL_H
 
 #include "base/pool.h"
+#include "graph/built.h"
 #include "graph/op.h"
 #include "kernels/kernels.h"
 
@@ -43,6 +44,8 @@ typedef struct hn_prep {
     struct hn_packs *packs;
     struct hn_shared_packs *shared;       /* of the model's plans together, or NULL */
     hn_pool *pool;                        /* for packing; NULL: on this thread */
+    unsigned variant;                     /* how the work is cut, of impl->variants; 0: as prepare thinks best */
+    uint32_t spared;                      /* bit i: input i is read from its pack alone: hn_prep_weights sets it */
     bool forget_sources;                  /* weights are in a mapped file: give their pages back once packed */
 } hn_prep;
 
@@ -57,6 +60,7 @@ typedef struct hn_run {
     const void *state;
     hn_pool *pool;
     struct hn_kv *kv;                     /* the session's key-value cache, or NULL */
+    struct hn_kv *const *each;            /* NULL, or a cache for each row of activations */
     unsigned threads;                     /* at most this many: the plan has scratch for them */
     char *scratch;                        /* worker w's part begins at w * scratch_stride */
     size_t scratch_stride;
@@ -74,6 +78,8 @@ typedef struct hn_impl {
     bool spares_out;                      /* output 0 may be left out */
     unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
     bool (*accepts)(const hn_prep *p);
+    bool (*pays)(const hn_prep *p);       /* NULL: whenever it accepts.  Is it likely the fastest, where nobody measured? */
+    unsigned variants;                    /* ways to cut the work besides its own idea; none changes a result's bits */
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */
     hn_err (*run)(const hn_run *r);
     /* NULL, or: takes on a summand, which as an operand will be input `i`.  sum: what the step then makes. */
@@ -91,8 +97,16 @@ extern const hn_impl hn_impl_reorder;     /* plain to channels-last or back; wha
  * NULL while only measuring (hn_prep_measuring) and when out of memory. */
 void *hn_prep_pack(hn_prep *p, size_t bytes);
 bool hn_prep_measuring(const hn_prep *p);
+/* The same for weights made from input `from` alone, which is not read once it is packed: a plan file keeps the pack
+ * in the input's place.  *made: there is nothing to fill, the plan file has it or the plan is only measured. */
+void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made);
+enum { HN_STAYS = -1 };                /* for `from`: of inputs that are read all the same */
 /* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
+
+/* A number of rows, lines or tiles per piece of work, as the variant has it: 1 halves it, 2 doubles it. */
+enum { HN_VARIANTS_CUT = 2 };
+size_t hn_prep_cut(const hn_prep *p, size_t n);
 
 /* Small helpers for accepts. */
 hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */
@@ -107,6 +121,14 @@ static inline void hn_parallel(const hn_run *r, size_t pieces,
                                void (*work)(void *, size_t, unsigned), void *arg)
 {
     hn_pool_run(r->pool, r->threads, pieces, work, arg);
+}
+
+/* The same where all pieces together are about `count` simple operations: too few are not worth a meeting of threads, which
+ * takes a few microseconds. */
+static inline void hn_parallel_worth(const hn_run *r, size_t count, size_t pieces,
+                                     void (*work)(void *, size_t, unsigned), void *arg)
+{
+    hn_pool_run(count < 8192 ? NULL : r->pool, r->threads, pieces, work, arg);
 }
 
 #endif

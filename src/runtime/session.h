@@ -17,10 +17,15 @@ void hn_session_free(hn_session *s);            /* NULL is fine */
 void hn_session_bind_input(hn_session *s, size_t i, const void *data);   /* borrowed */
 void hn_session_bind_output(hn_session *s, size_t i, void *data);        /* NULL: in the session */
 void hn_session_bind_kv(hn_session *s, hn_kv *kv);                       /* borrowed */
+/* Rows that belong to different texts: a cache for each row until NULL is bound.  Only attention knows of them. */
+void hn_session_bind_each(hn_session *s, hn_kv *const *each);
 void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user);
 
 /* After the first run: allocates nothing, unless the plan has dynamic steps that grow. */
 hn_err hn_session_run(hn_ctx *cx, hn_session *s);
+
+/* Afterwards every page of its block is there, also of workers that found no piece to do yet: for those who measure. */
+void hn_session_touch(hn_session *s);
 
 /* Output i with its actual shape, plain layout; valid until the next run. */
 const hn_tensor *hn_session_output(const hn_session *s, size_t i);
