@@ -23,11 +23,14 @@ CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
        $(if $(WERROR),-Werror)
 # No contraction: a fused add happens only where the code says so, or twins would differ.
-ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Isrc -Iinclude -I$(B)/gen -fPIC -fvisibility=hidden -pthread \
+ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(B)/gen -I. -Isrc -Iinclude -fPIC -fvisibility=hidden -pthread \
       -ffp-contract=off -fno-math-errno $(if $(DEBUG)$(SAN),,-DNDEBUG) \
       $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-      $(WARN) $(CFLAGS) -MMD -MP
-LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+      $(if $(DEBUG)$(SAN),,$(LEAN_CODE)) $(WARN) $(CFLAGS) -MMD -MP
+# Functions one by one, so that the linker leaves out what nothing reaches; debuggers unwind by what -g writes.
+LEAN_CODE = -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
+LEAN_LINK = $(if $(DEBUG)$(SAN),,-Wl,--gc-sections)
+LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LEAN_LINK) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
 LIB_FLOORS = base tensor kernels graph formats runtime cost llm train compress api
@@ -48,6 +51,11 @@ flags_avx512 = $(flags_avx2) -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -
 flags_amx    = $(flags_avx512) -mamx-tile -mamx-int8
 k_amx        = src/kernels/table.k.c src/kernels/qpanel.k.c
 
+# A plan file is read by the engine that wrote it: a sum over all that decides what it holds.
+engine_src := $(sort $(shell find src/tensor src/kernels src/graph src/formats src/runtime -name '*.[ch]' -o -name '*.def' -o -name '*.inc'))
+ALL_engine = '-DHN_ENGINE="$(firstword $(shell cat $(engine_src) | cksum))"'
+$(B)/src/formats/engine.o: $(engine_src)
+
 ALL_pick = '-DHN_ISAS(X)=$(foreach i,$(ISAS),X($i))'
 
 lib_o := $(lib_c:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(patsubst %.k.c,$(B)/%.$(i).o,$(or $(k_$(i)),$(k_c))))
@@ -56,7 +64,7 @@ media_o := $(media_c:%.c=$(B)/%.o)
 system_o := $(system_c:%.c=$(B)/%.o)
 modules := $(B)/libhone-media.so $(B)/libhone-system.so
 
-.PHONY: tests all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
+.PHONY: reduced tests all help deps demo demo-now test full fresh check sizes doc install uninstall quick threads cross arm64 arm32 isa floors clean examples cli-tests
 all: $(B)/hone $(modules) $(B)/libhone.a $(B)/libhone.so.$(SOVERSION)    ## program and library
 
 help:          ## this list
@@ -82,12 +90,16 @@ full: deps     ## test, and: sanitizers, clang, ARM in an emulator, fuzzing
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) -c $< -o $@
+	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) $(SIZE) -c $< -o $@
+
+# For size: what runs once for a model or a request.
+for_size = formats/ graph/passes/ api/ fleet/ llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools
+$(foreach f,$(for_size),$(B)/src/$(f)%.o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
 
 define per_isa
 $(B)/%.$1.o: %.k.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) -c $$< -o $$@
+	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) $$(k_san_$1) -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call per_isa,$(i))))
 
@@ -126,6 +138,18 @@ $(modules): $(B)/libhone-%.so: $(B)/libhone.a
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
 	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
+
+# ---- A library for one model, and no other -----------------------------------------------------
+here := $(shell gcc -dumpmachine 2>/dev/null | cut -d- -f1)
+reduced_isas = $(or $(REDUCED_ISAS),$(if $(filter aarch64,$(MACHINE)),neon,$(if $(filter x86_64,$(MACHINE)),scalar avx2,scalar)))
+.PHONY: parts reduced-now
+parts: $(lib_o)
+reduced:       ## a static library that runs MODEL=model.onnx alone; CROSS=aarch64-linux-gnu- for another machine
+	$(AGAIN) CROSS= CC=gcc build/$(here)/hone
+	$(AGAIN) reduced-now
+reduced-now:
+	+@MAKE="$(MAKE)" CROSS=$(CROSS) CC="$(CC)" ISAS="$(if $(PARTS),$(ISAS),$(reduced_isas))" PARTS=$(PARTS) CASE="$(CASE)" \
+	    RUNNER="$(RUNNER)" LIMIT=$(LIMIT) tools/reduced/reduced.sh build/$(here)/hone "$(MODEL)" $(INSPECT)
 
 # ---- Examples: examples/<name>.c against the shared library, as a user builds them --------
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
@@ -171,7 +195,10 @@ fuzz_names := $(basename $(notdir $(wildcard fuzz/*.c)))
 fuzz: $(fuzz_names:%=fuzz-%)    ## each target for FUZZ_SECONDS
 	@FUZZ_JOBS=$(FUZZ_JOBS) FUZZ_FLAGS=$(FUZZ_FLAGS) tools/fuzz.sh $(F) $(FUZZ_SECONDS) $(fuzz_names)
 
-FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined
+# Kernels see checked shapes only, and clang needs minutes for a wide one with every sanitizer: here they
+# report bad addresses (the widest ones only wrong answers); gcc's sanitizer build has all of both.
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(F)/obj CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined \
+            $(foreach i,scalar avx2,k_san_$i=-fno-sanitize=fuzzer-no-link,undefined) $(foreach i,avx512 amx,k_san_$i=-fno-sanitize=all)
 fuzz_support = $(patsubst %,$(F)/obj/tests/support/%.o,agree random)      # graphs from bytes
 
 .PHONY: fuzzable

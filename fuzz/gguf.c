@@ -21,9 +21,8 @@ static void use(const hn_gguf *g)
 
     for (size_t t = 0; t < g->tensor_count; t++) {
         float x[HN_Q_BLOCK_MAX];
-        const hn_qtype_info *q = hn_qtype_get(g->tensors[t].type);
-        const char *end = (const char *)g->tensors[t].data + g->tensors[t].size;
-        hn_q_decode(g->tensors[t].type, end - q->block_size, x, q->block_count);
+        size_t block = hn_qtype_get(g->tensors[t].type)->block_count;
+        hn_gguf_floats(&g->tensors[t], hn_shape_count(&g->tensors[t].shape) - block, block, x);
         if (hn_gguf_tensor_find(g, g->tensors[t].name) != &g->tensors[t])
             abort();
     }

@@ -29,7 +29,9 @@ static void write_part(const char *name, const uint8_t *data, size_t len)
     FILE *f = len ? fopen(in_folder(name), "wb") : NULL;
     if (!len)
         unlink(in_folder(name));
-    if (f && (fwrite(data, 1, len, f) != len) | (fclose(f) != 0))
+    if (f && fwrite(data, 1, len, f) != len)
+        abort();
+    if (f && fclose(f))
         abort();
 }
 

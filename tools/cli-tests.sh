@@ -9,6 +9,8 @@
 #     ? 3                       its exit code, when not 0
 #     @ needs models/x.tflite   test data: a path below $DATA, without which the file is skipped
 #
+# A line of stdout that begins with "skipped: " is told and not compared: a part that had nothing to look at.
+#
 # --rewrite puts what the commands say now in the place of what was expected: read the diff.
 build=$(cd "$1" && pwd) || exit 2
 shift
@@ -27,8 +29,9 @@ export TMP
 play() {
     timeout -k 5 120 sh -c "$command" >"$work/out" 2>"$work/err" </dev/null
     code=$?
+    sed -n "s|^skipped: |skipped: $file: |p" "$work/out"
     {
-        sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/> /; s/ \$//" "$work/out"
+        sed "/^skipped: /d; s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/> /; s/ \$//" "$work/out"
         sed "s|$TMP|\$TMP|g; s|$DATA|\$DATA|g; s/^/! /; s/ \$//" "$work/err"
         [ "$code" -eq 0 ] || echo "? $code"
     } >"$work/got"

@@ -27,6 +27,18 @@ step "arm64: the demo's model" qemu-aarch64 $arm verify models/demo/pictograms.o
 if [ -r "${HONE_TEST_DATA:-../shared/data}/models/expected/index.json" ]; then
     step "arm64: recorded runs of real models" tools/cases.sh qemu-aarch64 $arm
 fi
+golden=models/demo/goldens/04-house
+for cross in "" aarch64-linux-gnu-; do
+    runner=${cross:+qemu-aarch64}
+    step "a library for one model, ${cross:-here}" $make reduced CROSS=$cross RUNNER=$runner LIMIT=300000 \
+         MODEL=models/demo/pictograms.onnx CASE="$golden.image.npy = $golden.probabilities.npy"
+    for model in kws_dscnn_fp32.onnx kws_dscnn_int8.tflite mobilenet_v2_224_fp32.onnx; do
+        model=${HONE_TEST_DATA:-../shared/data}/models/$model case=${model%/*}/expected/${model##*/}.0
+        [ -r "$model" ] || { skip "no $model (set HONE_TEST_DATA)"; continue; }
+        step "a library for $model, ${cross:-here}" $make reduced CROSS=$cross RUNNER=$runner LIMIT=300000 MODEL="$model" \
+             CASE="$case/input_0.bin = $case/output_0.bin"
+    done
+done
 step "arm32 under an emulator" $make WERROR=1 arm32
 step "fuzzing" $make fuzz
 total

@@ -7,7 +7,7 @@ folder=$1 seconds=$2; shift 2
 one='
 name=$0 folder=$1 seconds=$2
 mkdir -p $folder/corpus/$name
-if $folder/$name $FUZZ_FLAGS -max_total_time=$seconds -timeout=20 -rss_limit_mb=1024 -artifact_prefix=$folder/$name- \
+if $folder/$name $FUZZ_FLAGS -max_total_time=$seconds -timeout=60 -rss_limit_mb=1024 -artifact_prefix=$folder/$name- \
        $folder/corpus/$name fuzz/seeds/$name >$folder/$name.log 2>&1
 then echo "ok $name: $(grep "^Done" $folder/$name.log)"
 else echo "FAILED $name:"; tail -n 40 $folder/$name.log

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # plan-fit.sh [--verbose] MODEL...: memory as `hone plan` foretells it against what `hone bench` then measures: what is
 # written, that is without pages of files, which are private or shared as other processes come and go.
-# Prints only what is off by more than 5 %, or everything with --verbose.  Models that are not there are passed over.
+# Prints only what is off by more than 5 %, or everything with --verbose.
 verbose=
 [ "$1" = --verbose ] && verbose=1 && shift
 
@@ -10,7 +10,7 @@ verbose=
 value() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | head -n 1; }
 
 for model in "$@"; do
-    [ -f "$model" ] || continue
+    [ -f "$model" ] || { echo "skipped: no $model (set HONE_TEST_DATA)"; continue; }
     case $model in *.gguf) tokens='--prompt-tokens 200 --answer-tokens 56' context='--context 256' ;; *) tokens= context= ;; esac
     bench=$(hone bench "$model" --seconds 0.05 $tokens --json)
     plan=$(hone plan "$model" --device rpi5 $context --json)

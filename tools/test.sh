@@ -10,6 +10,9 @@ step "unit tests" $make quick
 step "floors, headers, text, instruction sets" $make check
 step "command line" $make cli-tests
 step "the demo's model" "$hone" verify models/demo/pictograms.onnx --data models/demo/goldens
+golden=models/demo/goldens/04-house
+step "a library for one model" $make reduced PARTS="${hone%/*}" MODEL=models/demo/pictograms.onnx \
+     CASE="$golden.image.npy = $golden.probabilities.npy"
 if tools/suite.sh build/onnx-backend-tests; then
     step "ONNX backend tests" "$hone" verify --suite build/onnx-backend-tests
 fi

@@ -53,7 +53,8 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
         }
     hn_shared_plan *s = hn_calloc(cx, 1, sizeof *s);
     hn_shape *key = hn_calloc(cx, g->in_count + 1, sizeof *key);
-    hn_plan_opts o = { .threads = threads, .in_shape = shape, .in_known = m->fixed, .no_optimize = m->no_optimize };
+    hn_plan_opts o = { .threads = threads, .in_shape = shape, .in_known = m->fixed, .no_optimize = m->no_optimize,
+                       .built = m->source.built, .built_count = m->source.built_count };
     hn_err e = s && key ? HN_OK : hn_nomem(cx, "a plan");
     if (!e)
         e = hn_plan_new(cx, g, &o, &s->plan);
@@ -141,7 +142,7 @@ hone_status hone_memory_need(hone_model *m, const hone_session_opts *opts, hone_
     hn_plan *plan = NULL;
     hn_err e = shape ? hn_api_shapes(&cx, g, o.dims, o.dim_count, shape) : hn_nomem(&cx, "a plan");
     hn_plan_opts po = { .threads = thread_count(m, &o), .in_shape = shape, .in_known = m->fixed, .measure = true,
-                        .no_optimize = m->no_optimize };
+                        .no_optimize = m->no_optimize, .built = m->source.built, .built_count = m->source.built_count };
     if (!e)
         e = hn_plan_new(&cx, g, &po, &plan);
     hn_free(&cx, shape);
@@ -278,6 +279,9 @@ static hn_err check_buffers(hn_ctx *cx, const hone_session *s)
     for (size_t i = 0; i < g->in_count; i++)
         if (!s->in[i] && hn_bytes(&p->slot[p->in_slot[i]].t))
             return hn_fail(cx, HN_EARG, "input '%s' has no data: bind a buffer first", g->in[i]->name);
+    for (size_t i = 0; i < g->in_count; i++)
+        if (hn_input_moved(g->in[i], s->in[i]))
+            return hn_fail(cx, HN_EARG, "input '%s': the plan was compiled for another value of it", g->in[i]->name);
     for (size_t i = 0; i < g->out_count; i++) {
         const hn_slot *slot = &p->slot[p->out_slot[i]];
         if (!s->out[i])

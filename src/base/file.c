@@ -41,6 +41,15 @@ hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out)
     return e;
 }
 
+hn_err hn_file_zeros(hn_ctx *cx, size_t len, hn_file *out)
+{
+    void *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED)
+        return hn_nomem(cx, "a stretch of zeros");
+    *out = (hn_file){ data, len };
+    return HN_OK;
+}
+
 void hn_file_close(hn_file *f)
 {
     if (f->data)
@@ -197,6 +206,12 @@ hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t
     char real[HN_PATH_MAX];
     HN_TRY(hn_path_resolve_inside(cx, dir, path, len, real));
     return hn_file_open(cx, real, out);
+}
+
+const char *hn_path_extension(const char *path)
+{
+    const char *dot = strrchr(path + hn_path_dir_len(path), '.');
+    return dot ? dot + 1 : "";
 }
 
 size_t hn_path_dir_len(const char *path)

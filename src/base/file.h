@@ -14,6 +14,7 @@ typedef struct hn_file {
 } hn_file;
 
 hn_err hn_file_open(hn_ctx *cx, const char *path, hn_file *out);
+hn_err hn_file_zeros(hn_ctx *cx, size_t len, hn_file *out);      /* as if of a file of zeros; costs no memory */
 void hn_file_close(hn_file *f);      /* safe on a zeroed hn_file */
 
 /* These bytes of a mapping are done with: they leave this process, and come back from the file if touched. */
@@ -53,6 +54,9 @@ hn_err hn_path_resolve_inside(hn_ctx *cx, const char *dir, const char *path, siz
 /* Maps the file that a file in folder `dir` (with its slash, "" for the working folder) names by
  * `path`.  Refused with HN_EREFUSED when the path, or a symbolic link on it, leads outside. */
 hn_err hn_file_open_inside(hn_ctx *cx, const char *dir, const char *path, size_t len, hn_file *out);
+
+/* What stands behind the last dot of its name, "" when there is none. */
+const char *hn_path_extension(const char *path);
 
 /* Length of the folder part of `path` with its slash, 0 when it has none. */
 size_t hn_path_dir_len(const char *path);

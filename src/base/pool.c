@@ -9,12 +9,16 @@
 
 #include "base/clock.h"
 
-/* How long a worker waits awake for the next job: longer than the gap between two
- * steps of a plan, far shorter than anything a power meter sees. */
+/* How long a worker waits awake for the next job, and a caller for the last piece: longer than the gap between two
+ * steps of a plan, far shorter than anything a power meter sees.  Who waits longer sleeps: the machine may want to
+ * give the core to the very thread that is waited for. */
 #define SPIN_NS 20000u
-#define SPINS_MAX 2000u
 
 typedef struct start { hn_pool *pool; unsigned index; } start;      /* what a worker is told */
+
+/* Pieces that lie together are one thread's share, so that it walks through memory; who is done with its own goes on
+ * with the others'.  Each on lines of its own, since `next` is written for every piece. */
+typedef struct share { atomic_size_t next; size_t end; char apart[128 - sizeof(atomic_size_t) - sizeof(size_t)]; } share;
 
 struct hn_pool {
     hn_ctx cx;
@@ -22,17 +26,18 @@ struct hn_pool {
     unsigned started;             /* workers running, threads - 1 unless creation failed */
     pthread_t *worker;
     start *start;                 /* beside each worker */
+    share *share;                 /* one per thread */
     pthread_mutex_t busy;         /* held by the caller whose job runs */
 
-    pthread_mutex_t lock;         /* guards sleepers and the condition */
-    pthread_cond_t wake;
-    unsigned sleepers;
+    pthread_mutex_t lock;         /* of both conditions */
+    pthread_cond_t wake;          /* workers: the epoch has moved */
+    pthread_cond_t done;          /* the caller: the gate is empty */
+    atomic_uint sleepers;         /* workers at the condition, or on their way there */
+    atomic_bool caller_sleeps;
     atomic_bool quit;             /* set before the epoch moves for the last time */
 
     atomic_uint epoch;            /* counts jobs; a change is the start signal */
     atomic_uint gate;             /* workers inside the current job, and SHUT when none may enter */
-    atomic_size_t next;           /* next unclaimed piece */
-    size_t pieces;
     unsigned limit;               /* workers below this number take part in the current job */
     void (*work)(void *, size_t, unsigned);
     void *arg;
@@ -53,11 +58,20 @@ static inline void pause_cpu(void)
 
 static void claim(hn_pool *p, unsigned worker)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (i >= p->pieces)
-            return;
-        p->work(p->arg, i, worker);
+    for (unsigned i = 0; i < p->limit; i++) {
+        share *s = &p->share[(worker + i) % p->limit];
+        for (size_t piece; (piece = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed)) < s->end;)
+            p->work(p->arg, piece, worker);
+    }
+}
+
+static void share_out(hn_pool *p, size_t pieces)
+{
+    size_t at = 0;
+    for (unsigned i = 0; i < p->limit; i++) {
+        atomic_store_explicit(&p->share[i].next, at, memory_order_relaxed);
+        at += pieces / p->limit + (i < pieces % p->limit);
+        p->share[i].end = at;
     }
 }
 
@@ -80,13 +94,22 @@ static bool wait_for_job(hn_pool *p, unsigned *seen)
     } while (hn_now_ns() < until);
 
     pthread_mutex_lock(&p->lock);
-    p->sleepers++;
+    atomic_fetch_add(&p->sleepers, 1);        /* before the epoch is looked at once more: see signal_workers */
     while ((now = atomic_load(&p->epoch)) == *seen)
         pthread_cond_wait(&p->wake, &p->lock);
-    p->sleepers--;
+    atomic_fetch_sub(&p->sleepers, 1);
     *seen = now;
     pthread_mutex_unlock(&p->lock);
     return !p->quit;
+}
+
+static void leave(hn_pool *p)
+{
+    if (atomic_fetch_sub(&p->gate, 1) != SHUT + 1 || !atomic_load(&p->caller_sleeps))
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_signal(&p->done);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void *worker_main(void *arg)
@@ -98,18 +121,42 @@ static void *worker_main(void *arg)
     while (wait_for_job(p, &seen)) {
         if (!(atomic_fetch_add_explicit(&p->gate, 1, memory_order_acquire) & SHUT) && index < p->limit)
             claim(p, index);
-        atomic_fetch_sub_explicit(&p->gate, 1, memory_order_release);
+        leave(p);
     }
     return NULL;
 }
 
+/* The epoch moves, then sleepers are looked for; a worker says that it sleeps, then looks at the epoch.  One of the
+ * two sees the other, and the lock is free while all are awake. */
 static void signal_workers(hn_pool *p)
 {
-    pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->epoch, 1);
-    if (p->sleepers)
-        pthread_cond_broadcast(&p->wake);
+    if (atomic_load(&p->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
+}
+
+/* Until no worker is inside any more. */
+static void wait_for_workers(hn_pool *p)
+{
+    uint64_t until = 0;
+    while (atomic_load_explicit(&p->gate, memory_order_acquire) != SHUT) {
+        for (int i = 0; i < 16 && atomic_load_explicit(&p->gate, memory_order_acquire) != SHUT; i++)
+            pause_cpu();
+        uint64_t now = hn_now_ns();
+        if (until == 0)
+            until = now + SPIN_NS;
+        if (now < until)
+            continue;
+        pthread_mutex_lock(&p->lock);
+        atomic_store(&p->caller_sleeps, true);
+        while (atomic_load(&p->gate) != SHUT)
+            pthread_cond_wait(&p->done, &p->lock);
+        atomic_store(&p->caller_sleeps, false);
+        pthread_mutex_unlock(&p->lock);
+    }
 }
 
 hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out)
@@ -124,11 +171,13 @@ hn_err hn_pool_new(hn_ctx *cx, unsigned threads, hn_pool **out)
     atomic_init(&p->gate, SHUT);
     p->worker = hn_calloc(cx, threads, sizeof *p->worker);
     p->start = hn_calloc(cx, threads, sizeof *p->start);
+    p->share = hn_calloc(cx, threads, sizeof *p->share);
     pthread_mutex_init(&p->busy, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
+    pthread_cond_init(&p->done, NULL);
 
-    bool ok = p->worker && p->start;
+    bool ok = p->worker && p->start && p->share;
     while (ok && p->started + 1 < threads) {
         start *s = &p->start[p->started];
         *s = (start){ p, p->started + 1 };
@@ -154,9 +203,11 @@ void hn_pool_free(hn_pool *p)
     pthread_mutex_destroy(&p->busy);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->wake);
+    pthread_cond_destroy(&p->done);
     hn_ctx cx = p->cx;
     hn_free(&cx, p->worker);
     hn_free(&cx, p->start);
+    hn_free(&cx, p->share);
     hn_free(&cx, p);
 }
 
@@ -169,21 +220,16 @@ void hn_pool_run(hn_pool *p, unsigned threads, size_t pieces, void (*work)(void 
             work(arg, i, 0);
         return;
     }
-    p->pieces = pieces;
-    p->limit = threads ? threads : p->threads;
+    p->limit = threads && threads < p->threads ? threads : p->threads;
     p->work = work;
     p->arg = arg;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    share_out(p, pieces);
     atomic_fetch_and_explicit(&p->gate, ~SHUT, memory_order_release);
     signal_workers(p);
 
     claim(p, 0);
     atomic_fetch_or_explicit(&p->gate, SHUT, memory_order_acquire);
-    for (unsigned spins = 0; (atomic_load_explicit(&p->gate, memory_order_acquire) & ~SHUT) != 0; spins++) {
-        pause_cpu();
-        if (spins > SPINS_MAX)
-            sched_yield();            /* the worker we wait for may need this very core */
-    }
+    wait_for_workers(p);
     pthread_mutex_unlock(&p->busy);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one thread pool of the process.
  *
- * Work is a count of pieces that threads claim one by one, so a thread that the
- * machine takes away delays one piece and not half the job.  The caller takes
- * part.  Idle workers spin for a few microseconds, then sleep: an idle pool
- * costs nothing. */
+ * Work is a count of pieces.  Each thread has a stretch of them as its share and
+ * claims them one by one, then those that others have not begun: a thread that
+ * the machine takes away delays one piece and not half the job.  The caller takes
+ * part.  Who waits spins for a few microseconds, then sleeps: an idle pool costs
+ * nothing. */
 #ifndef HN_BASE_POOL_H
 #define HN_BASE_POOL_H
 

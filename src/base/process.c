@@ -29,3 +29,21 @@ size_t hn_peak_resident_bytes(void)
     struct rusage u;
     return getrusage(RUSAGE_SELF, &u) == 0 ? (size_t)u.ru_maxrss * 1024 : 0;
 }
+
+const char *hn_cpu_name(char out[HN_CPU_NAME])
+{
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    char line[256];
+    const char *name = "processor";
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
+            name = strchr(line, ':') + 1;
+            name += *name == ' ';
+            line[strcspn(line, "\n")] = '\0';
+            break;
+        }
+    if (f)
+        fclose(f);
+    snprintf(out, HN_CPU_NAME, "%.63s", name);
+    return out;
+}

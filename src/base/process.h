@@ -14,6 +14,10 @@ size_t hn_private_bytes(void);
 size_t hn_written_bytes(void);
 size_t hn_large_page_bytes(void);        /* of those, in large pages, whose last one is whole */
 
+/* "AMD EPYC 7763 64-Core Processor", as the system calls it; "processor" where it does not tell. */
+enum { HN_CPU_NAME = 64 };
+const char *hn_cpu_name(char out[HN_CPU_NAME]);
+
 size_t hn_peak_resident_bytes(void);     /* the most ever resident, mapped files included */
 
 #endif

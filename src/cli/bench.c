@@ -11,9 +11,11 @@
 #include "cli/against.h"
 #include "cli/bench.h"
 #include "cli/dims.h"
+#include "cli/fill.h"
 #include "cli/lm_opts.h"
 #include "cli/runner.h"
 #include "cli/table.h"
+#include "cli/tuning.h"
 #include "cost/machine.h"
 
 #define RUNS_MAX 200000         /* latencies kept: enough for a microsecond model over a second */
@@ -30,43 +32,11 @@ typedef struct bench {
     hn_peak peak;
     double *step_ms, *least_ms; /* per step: summed over profiled runs; the fastest */
     size_t profiled;
+    hn_tuning tuning;
     hn_against against;         /* no peer: not asked for */
 } bench;
 
 /* ---- Measuring --------------------------------------------------------------------------------- */
-
-/* The number --fill NAME=N gives for an input, into *v; false when none was given. */
-static bool fill_of(const hn_cli *c, const char *name, double *v)
-{
-    size_t len = strlen(name);
-    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
-        const char *text = hn_arg_at(&c->args, "fill", i);
-        if (strncmp(text, name, len) == 0 && text[len] == '=') {
-            *v = strtod(text + len + 1, NULL);
-            return true;
-        }
-    }
-    return false;
-}
-
-static hn_err check_fills(hn_cli *c, const hn_graph *g)
-{
-    for (size_t i = 0; i < hn_arg_count(&c->args, "fill"); i++) {
-        const char *text = hn_arg_at(&c->args, "fill", i), *eq = strchr(text, '=');
-        char *end = NULL;
-        bool known = false;
-        for (size_t k = 0; eq && k < g->in_count; k++)
-            known |= strlen(g->in[k]->name) == (size_t)(eq - text) &&
-                     !strncmp(text, g->in[k]->name, (size_t)(eq - text));
-        if (eq)
-            (void)strtod(eq + 1, &end);
-        if (!eq || end == eq + 1 || *end)
-            return hn_fail(&c->cx, HN_EARG, "--fill %s: expected NAME=N, such as rate=16000", text);
-        if (!known)
-            return hn_fail(&c->cx, HN_EARG, "--fill %s: no input has that name", text);
-    }
-    return HN_OK;
-}
 
 /* Numbers that look like data, so that no kernel meets only zeros: zeros and denormals can be
  * faster or slower than life. */
@@ -79,7 +49,7 @@ static hn_err make_inputs(bench *b)
     if (!shape || !b->in)
         return hn_nomem(&b->c->cx, "inputs");
     HN_TRY(hn_dims_shapes(b->c, g, shape));
-    HN_TRY(check_fills(b->c, g));
+    HN_TRY(hn_fills_check(b->c, "fill", g));
     for (size_t i = 0; i < g->in_count; i++) {
         hn_tensor *t = &b->in[i];
         *t = (hn_tensor){ g->in[i]->t.dtype, shape[i], NULL };
@@ -92,7 +62,7 @@ static hn_err make_inputs(bench *b)
             seed = seed * 1664525u + 1013904223u;
             double v = (double)(seed >> 8) / (1 << 24);
             v = hn_is_float(t->dtype) ? v : floor(v * (t->dtype == HN_BOOL ? 2 : 100));
-            fill_of(b->c, g->in[i]->name, &v);
+            hn_fill_of(b->c, "fill", g->in[i]->name, &v);
             hn_put_f64(t, k, 1, &v);
         }
     }
@@ -116,6 +86,9 @@ static hn_err measure(bench *b, double seconds)
     do {                                          /* caches, branch predictors, clock speed */
         HN_TRY(hn_session_run(cx, b->r.session));
     } while (hn_now_ns() < warm);
+    hn_session_touch(b->r.session);               /* a worker may have found no piece yet: luck is not memory */
+    b->private_after = hn_private_bytes();        /* before timings are written down */
+    b->written_after = hn_written_bytes();
     begin = hn_now_ns();
     do {
         uint64_t t = hn_now_ns();
@@ -144,6 +117,11 @@ static hn_err start(bench *b, const char *model)
     b->load_ms = hn_ms(hn_now_ns() - t);
     HN_TRY(hn_arena_new(cx, 0, &b->memory));
     HN_TRY(make_inputs(b));
+    HN_TRY(hn_tuning_begin(b->c, b->r.env.pool, &b->tuning));
+    if (b->tuning.on) {
+        b->r.o.choose = hn_tune_choose;
+        b->r.o.choose_user = &b->tuning.t;
+    }
     t = hn_now_ns();
     HN_TRY(hn_runner_prepare(cx, &b->r, b->in));
     b->plan_ms = hn_ms(hn_now_ns() - t);
@@ -341,8 +319,6 @@ static hn_err run(hn_cli *c)
     hn_err e = start(&b, c->args.operand[0]);
     if (!e)
         e = measure(&b, seconds);
-    b.private_after = hn_private_bytes();
-    b.written_after = hn_written_bytes();
     if (!e)
         e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
     if (!e && against)
@@ -355,6 +331,7 @@ static hn_err run(hn_cli *c)
     hn_free(&c->cx, b.step_ms);
     hn_free(&c->cx, b.least_ms);
     hn_arena_free(b.memory);
+    hn_tuning_end(c, &b.tuning);
     hn_runner_close(&b.r);
     return e;
 }
@@ -367,6 +344,7 @@ static const hn_opt opts[] = {
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
     { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library",
       NULL, 0, 0 },
+    HN_TUNE_OPTS,
     HN_LM_MODEL_OPTS,
     { "prompt-tokens", 0, HN_OPT_INT, "N",
       "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },

@@ -50,7 +50,7 @@ static hn_err copy_tensor(hn_ctx *cx, const source *s, size_t i, const hn_st_ten
     for (size_t at = 0, n, all = hn_shape_count(&to->shape); at < all; at += n) {
         n = hn_min(RUN, all - at);
         if (g)
-            hn_q_decode(g->type, (const char *)g->data + hn_q_bytes(g->type, at), x, n);
+            hn_gguf_floats(g, at, n, x);
         else
             HN_TRY(hn_st_decode(cx, t, at, n, x));
         hn_q_encode(type, x, bytes, n);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "cli/dims.h"
 #include "cli/inspect_tensors.h"
+#include "cli/needs.h"
 #include "cli/package.h"
 #include "cli/table.h"
 #include "runtime/plan.h"
@@ -240,7 +241,8 @@ static hn_err make_plan(view *v)
     hn_err e = shape ? hn_dims_shapes(v->c, v->src.graph, shape) : hn_nomem(cx, "a plan");
     if (e == HN_OK) {
         unsigned threads = v->c->threads ? v->c->threads : hn_cpu_count();
-        hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true };
+        hn_plan_opts o = { .threads = threads, .in_shape = shape, .measure = true,
+                           .built = v->src.built, .built_count = v->src.built_count };
         hn_err p = hn_source_runnable(cx, &v->src);
         if (!p)
             p = hn_plan_new(cx, v->src.graph, &o, &v->plan);
@@ -248,6 +250,19 @@ static hn_err make_plan(view *v)
         e = p == HN_ENOMEM ? p : HN_OK;
     }
     hn_free(cx, shape);
+    return e;
+}
+
+static hn_err print_needs(hn_cli *c, const char *path)
+{
+    hn_source src;
+    HN_TRY(hn_source_open(&c->cx, path, &src));
+    hn_shape *shape = hn_calloc(&c->cx, src.graph->in_count + 1, sizeof *shape);
+    hn_err e = shape ? hn_dims_shapes(c, src.graph, shape) : hn_nomem(&c->cx, "a plan");
+    if (!e)
+        e = hn_needs_print(c, &src, shape);
+    hn_free(&c->cx, shape);
+    hn_source_close(&c->cx, &src);
     return e;
 }
 
@@ -262,6 +277,8 @@ static hn_err run(hn_cli *c)
         return hn_inspect_tensors(c, c->args.operand[0], hn_arg_flag(&c->args, "tensors"));
     if (hn_cli_is_package(c, c->args.operand[0]))
         return hn_cli_package_inspect(c, c->args.operand[0]);
+    if (hn_arg_flag(&c->args, "needs"))
+        return print_needs(c, c->args.operand[0]);
     hn_err e = hn_source_open(&c->cx, c->args.operand[0], &v.src);
     if (!e)
         e = make_plan(&v);
@@ -290,6 +307,7 @@ static const hn_operand operands[] = { { "MODEL", HN_OPT_FILE, 0, "the model or 
 static const hn_opt opts[] = {
     HN_DIM_OPT,
     { "steps", 0, HN_OPT_FLAG, NULL, "list the steps of the compiled plan", NULL, 0, 0 },
+    { "needs", 0, HN_OPT_FLAG, NULL, "list what of Hone the model uses: what `make reduced` builds a library from", NULL, 0, 0 },
     { "tensors", 0, HN_OPT_FLAG, NULL, "of a .gguf or .safetensors file: list every tensor", NULL, 0, 0 },
     { "dot", 0, HN_OPT_FILE, "FILE", "write the optimised graph for Graphviz", NULL, 0, 0 },
     { 0 }

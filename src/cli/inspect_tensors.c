@@ -72,9 +72,12 @@ static hn_err read_gguf(hn_ctx *cx, const char *path, json_t *report)
     json_object_set_new(report, "format", json_string("gguf"));
     for (size_t i = 0; i < g->value_count; i++)
         json_object_set_new(values, g->values[i].key, value_of(g, &g->values[i]));
-    for (size_t i = 0; i < g->tensor_count; i++)
-        add_tensor(report, g->tensors[i].name, hn_qtype_get(g->tensors[i].type)->name, &g->tensors[i].shape,
-                   g->tensors[i].size);
+    for (size_t i = 0; i < g->tensor_count; i++) {
+        const hn_gguf_tensor *t = &g->tensors[i];
+        char type[32];
+        snprintf(type, sizeof type, "%s%s", hn_qtype_get(t->type)->name, t->panels ? " packed" : "");
+        add_tensor(report, t->name, type, &t->shape, t->size);
+    }
     hn_gguf_close(g);
     return HN_OK;
 }

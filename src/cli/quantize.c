@@ -20,8 +20,14 @@ static hn_err read_type(hn_cli *c, const char *option, hn_qtype *out)
 
 static hn_err read_mix(hn_cli *c, hn_mix_opts *o)
 {
-    const char *name = c->args.operand[2];
+    const char *name = c->args.operand_count > 2 ? c->args.operand[2] : NULL;
     char known[512] = "";
+    if (hn_arg_flag(&c->args, "pack") && hn_arg_flag(&c->args, "unpack"))
+        return hn_fail(&c->cx, HN_EARG, "--pack and --unpack: expected one of the two");
+    if (!name && !hn_arg_flag(&c->args, "pack") && !hn_arg_flag(&c->args, "unpack"))
+        return hn_fail(&c->cx, HN_EARG, "TYPE is missing: name a mix, or keep the types and give --pack or --unpack");
+    if (!name)
+        return HN_OK;
     o->mix = hn_mix_from_name(name);
     o->pure = hn_arg_flag(&c->args, "pure");
     for (int m = HN_MIX_NONE + 1; m < HN_MIX_COUNT; m++) {
@@ -38,11 +44,11 @@ static double bits(uint64_t bytes, uint64_t elements) { return elements ? 8.0 * 
 
 static json_t *row_of(const hn_quantized *t)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:f, s:b}", "tensor", t->name, "from", hn_qtype_get(t->from)->name,
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:f, s:b, s:b}", "tensor", t->name, "from", hn_qtype_get(t->from)->name,
                             "to",
                             hn_qtype_get(t->to)->name, "bytes", (json_int_t)t->after, "bits",
                                 bits(t->after, t->elements),
-                            "importance", t->heeded);
+                            "importance", t->heeded, "packed", t->panels);
     if (t->from != t->to)
         json_object_set_new(row, "error", json_real(t->error));
     return row;
@@ -57,8 +63,8 @@ static hn_err tell(hn_cli *c, const hn_quantize_report *r)
             json_array_append_new(rows, row_of(&r->tensor[i]));
     hn_err e;
     if (c->json) {
-        e = hn_json_print(&c->cx, json_pack("{s:s, s:I, s:I, s:f, s:O}", "mix",
-                                            hn_mix_get(hn_mix_from_name(c->args.operand[2]))->name,
+        e = hn_json_print(&c->cx, json_pack("{s:s*, s:I, s:I, s:f, s:O}", "mix",
+                                            c->args.operand_count > 2 ? hn_mix_get(hn_mix_from_name(c->args.operand[2]))->name : NULL,
                                             "bytes_before", (json_int_t)r->before, "bytes", (json_int_t)r->after,
                                                 "bits_per_weight",
                                             bits(r->after, r->elements), "tensors", rows));
@@ -82,10 +88,10 @@ static hn_err quantize(hn_cli *c, const hn_gguf *in, const hn_imatrix *importanc
     HN_TRY(hn_arena_new(&c->cx, 0, &a));
     hn_err e = hn_pool_new(&c->cx, c->threads, &pool);
     if (!e) {
-        hn_quantize_opts o = { .mix = *mix, .importance = importance, .importance_path = importance_path, .pool = pool,
+        hn_quantize_opts o = { .mix = *mix, .pack = hn_arg_flag(&c->args, "pack"), .importance = importance, .importance_path = importance_path, .pool = pool,
                                .requantize = hn_arg_flag(&c->args, "requantize"), .progress = &bar };
         o.mix.importance = importance != NULL;
-        hn_progress_start(&bar, "quantising", hn_quantize_elements(in), c->quiet);
+        hn_progress_start(&bar, mix->mix ? "quantising" : "packing", hn_quantize_elements(in), c->quiet);
         e = hn_quantize(&c->cx, in, c->args.operand[1], &o, a, &r);
         hn_progress_end(&bar);
     }
@@ -116,7 +122,7 @@ static hn_err run(hn_cli *c)
 static const hn_operand operands[] = {
     { "MODEL", HN_OPT_FILE, 0, "a .gguf file of F32, F16 or BF16 weights", NULL },
     { "OUT", HN_OPT_FILE, 0, "the .gguf file to write", NULL },
-    { "TYPE", HN_OPT_TEXT, 0, "a mix: Q4_K_M, Q8_0, IQ4_XS, ...", NULL }, { 0 }
+    { "TYPE", HN_OPT_TEXT, HN_OPTIONAL, "a mix: Q4_K_M, Q8_0, IQ4_XS, ...; left out with --pack: types stay as they are", NULL }, { 0 }
 };
 
 static const hn_opt opts[] = {
@@ -126,6 +132,8 @@ static const hn_opt opts[] = {
     { "embedding", 0, HN_OPT_TEXT, "TYPE", "type of the token embedding", NULL, 0, 0 },
     { "output", 0, HN_OPT_TEXT, "TYPE", "type of the output matrix", NULL, 0, 0 },
     { "requantize", 0, HN_OPT_FLAG, NULL, "take weights that were rounded before", NULL, 0, 0 },
+    { "pack", 0, HN_OPT_FLAG, NULL, "matrices in the order that kernels read: mapped and used in place, by Hone alone", NULL, 0, 0 },
+    { "unpack", 0, HN_OPT_FLAG, NULL, "matrices of a packed file row by row again, for every reader", NULL, 0, 0 },
     { "verbose", 'V', HN_OPT_FLAG, NULL, "list every tensor with its type and its error", NULL, 0, 0 },
     { 0 }
 };
@@ -136,6 +144,10 @@ const hn_command hn_command_quantize = {
     .example = "hone quantize model-f16.gguf model-q4.gguf Q4_K_M",
     .help = "A mix gives each tensor its type, as llama.cpp's mix of that name does, and the bytes are the same.\n"
             "The file is read and written piece by piece: memory does not grow with it.  `hone list mixes` names\n"
-            "them.  The error of a tensor is the root mean square of what changed, relative to its values.",
+            "them.  The error of a tensor is the root mean square of what changed, relative to its values.\n"
+            "A file written with --pack starts at once, and its weights take no private memory: sixteen rows of a\n"
+            "matrix lie side by side, as the kernels read them, instead of being packed whenever the file is opened.\n"
+            "The numbers are the same, to the last bit; --unpack gives the file back that every GGUF reader takes.",
+
     .operand = operands, .opt = opts, .reports = true, .run = run,
 };

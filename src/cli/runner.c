@@ -59,6 +59,9 @@ static hn_err check_input(hn_ctx *cx, const hn_value *v, const hn_tensor *t)
     bool fits = s->rank < 0 || s->rank == t->shape.rank;
     for (int i = 0; i < s->rank && fits; i++)
         fits = hn_is_symbol(s->dim[i]) || s->dim[i] == t->shape.dim[i];
+    if (fits && hn_input_moved(v, t->data))
+        return hn_fail(cx, HN_EARG, "input '%s': the plan was compiled for another value of it; compile the model again with "
+                       "--fix %s=N, or without", v->name, v->name);
     if (fits && (v->t.dtype == t->dtype || empty_of(v->t.dtype, t->dtype)))
         return HN_OK;
     return hn_fail(cx, HN_EARG, "input '%s': the model takes %s %s, given %s %s", v->name,
@@ -118,7 +121,8 @@ hn_err hn_runner_prepare(hn_ctx *cx, hn_runner *r, const hn_tensor *in)
         r->in_shape[i] = in[i].shape;
     HN_TRY(note_known(cx, r, in));
     hn_plan_opts o = { .threads = r->o.threads, .in_shape = r->in_shape, .in_known = r->in_known,
-                       .no_optimize = r->o.no_optimize };
+                       .no_optimize = r->o.no_optimize, .choose = r->o.choose, .choose_user = r->o.choose_user,
+                       .built = r->src.built, .built_count = r->src.built_count };
     HN_TRY(hn_plan_new(cx, g, &o, &r->plan));
     return hn_session_new(cx, r->plan, r->env.pool, &r->session);
 }

@@ -12,6 +12,8 @@ typedef struct hn_runner_opts {
     bool eval;              /* the plain evaluator in place of a plan */
     bool no_optimize;       /* the graph as it is in the file */
     unsigned threads;       /* 0: as many as this process may use */
+    hn_err (*choose)(void *user, const hn_prep *prep, hn_choice *choice);    /* as hn_plan_opts has it */
+    void *choose_user;
 } hn_runner_opts;
 
 typedef struct hn_runner {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing a GGUF file anew with smaller types.
  *
+ * With `pack` matrices are laid in panels (kernels/qpack.h), which are mapped and multiplied where they lie; files of
+ * panels are read like others, and written without them when it is not set.
+ *
  * A few megabytes of rows at a time, all threads at once; the file that is read stays mapped, the one that
  * is written appears when whole. */
 #ifndef HN_COMPRESS_QUANTIZE_H
@@ -12,7 +15,8 @@
 #include "compress/mix.h"
 
 typedef struct hn_quantize_opts {
-    hn_mix_opts mix;
+    hn_mix_opts mix;                 /* of mix NONE: types stay as they are */
+    bool pack;
     const hn_imatrix *importance;    /* NULL: none */
     const char *importance_path;     /* noted in the file */
     bool requantize;                 /* take weights that were rounded before */
@@ -27,6 +31,7 @@ typedef struct hn_quantized {
     size_t elements;
     double error;                    /* root of sum (new - old)^2 / sum old^2; 0 when copied */
     bool heeded;                     /* its importance was known and used */
+    bool panels;                     /* as it was written */
 } hn_quantized;
 
 typedef struct hn_quantize_report {

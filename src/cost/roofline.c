@@ -9,7 +9,7 @@
 #define CALIBRATED_HIGH 1.15
 
 const hn_class hn_classes[] = {
-#define CLASS(name, eta, us, rows, devices, low, high) { name, eta, us, rows, devices, low, high },
+#define CLASS(name, eta, us, own, rows, devices, low, high) { name, eta, us, own, rows, devices, low, high },
 #include "cost/roofline.def"
 #undef CLASS
     { NULL },
@@ -47,8 +47,14 @@ double hn_decode_eta(double layer_us, const hn_token_cost *t, double gbytes, dou
 hn_band hn_decode_band(const hn_class *c, double eta, const hn_token_cost *t, double gbytes)
 {
     bool own = eta > 0;
-    double mid = hn_decode_rate(own ? eta : c->eta, c->layer_us, t, gbytes), bound = hn_decode_bound(t, gbytes);
+    double mid = hn_decode_rate(own ? eta : c->eta, own ? c->own_us : c->layer_us, t, gbytes),
+           bound = hn_decode_bound(t, gbytes);
     return (hn_band){ mid * (own ? CALIBRATED_LOW : c->band_low), mid,
                       fmin(mid * (own ? CALIBRATED_HIGH : c->band_high), bound),
                       own ? HN_CALIBRATED : HN_ESTIMATED };
+}
+
+double hn_image_ms(const hn_image_cost *i, double share, double fixed_ms)
+{
+    return fixed_ms + fmax(i->work_ms / share, i->bytes_ms);
 }

@@ -11,6 +11,7 @@
 typedef struct hn_class {
     const char *name;                /* "nvidia-gpu" */
     double eta, layer_us;
+    double own_us;                   /* a layer, once eta is the device's own */
     int rows, devices;               /* measurements behind the two */
     double band_low, band_high;      /* factors around the middle */
 } hn_class;
@@ -42,5 +43,14 @@ double hn_decode_eta(double layer_us, const hn_token_cost *t, double gbytes, dou
 /* The class's band, or, with eta > 0 (calibrated), a narrow one: 0.85 to 1.15 holds 80 % of the rows
  * that one measurement on the same device was carried to. */
 hn_band hn_decode_band(const hn_class *c, double eta, const hn_token_cost *t, double gbytes);
+
+/* What one image takes at the machine's peak. */
+typedef struct hn_image_cost {
+    double work_ms;                  /* arithmetic */
+    double bytes_ms;                 /* weights from memory; 0: not known */
+} hn_image_cost;
+
+/* A fixed wait, and arithmetic at a share of the peak or the weights' way, whichever takes longer. */
+double hn_image_ms(const hn_image_cost *i, double share, double fixed_ms);
 
 #endif

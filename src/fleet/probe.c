@@ -177,7 +177,7 @@ static hn_err prepare(hn_ctx *cx, hn_probe *p, const hn_tensors *in)
     p->plan = NULL;
     for (size_t i = 0; i < in->count; i++)
         p->in_shape[i] = in->t[i].shape;
-    hn_plan_opts o = { .threads = 1, .in_shape = p->in_shape };
+    hn_plan_opts o = { .threads = 1, .in_shape = p->in_shape, .built = p->src.built, .built_count = p->src.built_count };
     HN_TRY(hn_plan_new(cx, g, &o, &p->plan));
     return hn_session_new(cx, p->plan, NULL, &p->session);
 }

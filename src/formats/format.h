@@ -4,6 +4,7 @@
 #define HN_FORMATS_FORMAT_H
 
 #include "base/file.h"
+#include "graph/built.h"
 #include "graph/graph.h"
 
 typedef struct hn_format hn_format;
@@ -30,6 +31,12 @@ typedef struct hn_source {
     hn_file file;                    /* the model file; zero when opened from memory */
     hn_extra *extra; size_t extra_count, extra_cap;  /* external data */
     size_t mapped_bytes;             /* of constants used in place */
+
+    /* Of a plan file: what was found out ahead, for hn_plan_opts.built, and what that lies in. */
+    const hn_built *built; size_t built_count;
+    hn_graph **also; size_t also_count;
+    hn_file zeros;                   /* what constants read as that only packs hold */
+    void *moved;                     /* a copy of the file, where it did not lie aligned */
 
     /* In the graph's order, living in its arena.  Not empty: look, but do not run. */
     hn_unsup *unsup; size_t unsup_count;

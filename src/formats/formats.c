@@ -43,12 +43,6 @@ static hn_err understand(hn_ctx *cx, const uint8_t *data, size_t len, const char
     return e == HN_EUNSUP && s->unsup_count ? HN_OK : e;
 }
 
-static const char *extension_of(const char *path)
-{
-    const char *name = path + hn_path_dir_len(path), *dot = strrchr(name, '.');
-    return dot ? dot + 1 : "";
-}
-
 hn_err hn_source_open(hn_ctx *cx, const char *path, hn_source *out)
 {
     hn_source s = { 0 };
@@ -61,7 +55,7 @@ hn_err hn_source_open(hn_ctx *cx, const char *path, hn_source *out)
 
     hn_err e = hn_file_open(cx, path, &s.file);
     if (!e) {
-        e = understand(cx, s.file.data, s.file.len, extension_of(path), dir, &s);
+        e = understand(cx, s.file.data, s.file.len, hn_path_extension(path), dir, &s);
         if (e && cx)
             hn_fail(cx, e, "%.200s: %s", path, cx->msg);
     }
@@ -87,6 +81,11 @@ hn_err hn_source_open_memory(hn_ctx *cx, const void *data, size_t len, hn_source
 void hn_source_close(hn_ctx *cx, hn_source *s)
 {
     hn_graph_free(s->graph);
+    for (size_t i = 0; i < s->also_count; i++)
+        hn_graph_free(s->also[i]);
+    hn_free(cx, s->also);
+    hn_file_close(&s->zeros);
+    hn_free_aligned(cx, s->moved);
     for (size_t i = 0; i < s->extra_count; i++)
         hn_file_close(&s->extra[i].file);
     hn_free(cx, s->extra);

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "kernels/qpack.h"
 
 enum {
     KEY_MAX = 65535,              /* the format's own limit */
@@ -174,6 +175,24 @@ static hn_err read_value(reader *r, hn_gguf_value *v)
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
+/* A type in panels becomes the type inside. */
+static hn_err read_panels(const reader *r, hn_gguf_tensor *t, uint64_t *type)
+{
+    if (*type >> 16 != HN_GGUF_PANELS >> 16)
+        return HN_OK;
+    unsigned layout = *type >> 8 & 255;
+    *type &= 255;
+    hn_qtype inside = hn_qtype_from_number((uint32_t)*type);
+    if (layout != HN_PANEL_LAYOUT)
+        return hn_fail(r->cx, HN_EUNSUP, "%s: tensor '%s' is packed in layout %u, this program reads layout %d; pack the file "
+                       "it was made from anew with hone quantize --pack", r->path, t->name, layout, HN_PANEL_LAYOUT);
+    if (!inside || !hn_panel_has(inside) || t->shape.rank != 2)
+        return hn_fail(r->cx, HN_EFORMAT, "%s: tensor '%s': expected a matrix of a type that has panels, found type %" PRIu64
+                       " with %d dimensions", r->path, t->name, *type, t->shape.rank);
+    t->panels = true;
+    return HN_OK;
+}
+
 /* Leaves the offset, as yet unchecked, in *offset. */
 static hn_err read_tensor(reader *r, hn_gguf_tensor *t, uint64_t *offset)
 {
@@ -192,6 +211,7 @@ static hn_err read_tensor(reader *r, hn_gguf_tensor *t, uint64_t *offset)
         t->shape.dim[rank - 1 - (unsigned)i] = (int64_t)dim[i];     /* the file has the row first */
     }
     HN_TRY(number(r, 4, t->name, &type));
+    HN_TRY(read_panels(r, t, &type));
     t->type = hn_qtype_from_number((uint32_t)type);
     if (t->type == HN_QT_NONE)
         return hn_fail(r->cx, HN_EUNSUP, "%s: tensor '%s' has type %" PRIu64 ", which is not known here", r->path,
@@ -208,7 +228,8 @@ static hn_err place_tensor(reader *r, hn_gguf_tensor *t, uint64_t offset, size_t
         return hn_fail(r->cx, HN_EFORMAT, "%s: tensor '%s': expected rows of whole %s blocks of %u, found %" PRId64,
                        r->path, t->name, q->name, (unsigned)q->block_count, row);
     size_t count = hn_shape_count(&t->shape);
-    t->size = count == SIZE_MAX ? SIZE_MAX : hn_q_bytes(t->type, count);
+    t->size = count == SIZE_MAX ? SIZE_MAX : t->panels ? hn_panels_size(t->type, count / (size_t)row, (size_t)row)
+                                           : hn_q_bytes(t->type, count);
     if (t->size == SIZE_MAX)
         return hn_fail(r->cx, HN_EFORMAT, "%s: tensor '%s' is larger than this machine can address", r->path, t->name);
     if (offset % align)
@@ -352,6 +373,21 @@ const hn_gguf_value *hn_gguf_value_find(const hn_gguf *g, const char *wanted)
     const hn_gguf_value key = { .key = wanted }, *at = &key;
     const hn_gguf_value **found = bsearch(&at, g->impl->value_by_key, g->value_count, sizeof *found, by_key);
     return found ? *found : NULL;
+}
+
+void hn_gguf_floats(const hn_gguf_tensor *t, size_t first, size_t count, float *out)
+{
+    const char *data = t->data;
+    if (!t->panels) {
+        hn_q_decode(t->type, data + hn_q_bytes(t->type, first), out, count);
+        return;
+    }
+    size_t k = (size_t)t->shape.dim[1], size = hn_panel_size(t->type, k);
+    for (size_t n; count; first += n, count -= n, out += n) {
+        size_t row = first / k;
+        n = hn_min(k - first % k, count);
+        hn_panel_decode(t->type, data + row / HN_PANEL_ROWS * size, row % HN_PANEL_ROWS, k, first % k, n, out);
+    }
 }
 
 /* ---- Opening ------------------------------------------------------------------------------------- */

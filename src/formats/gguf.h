@@ -8,6 +8,10 @@
  *     values    key, kind, value; in any order, each key once
  *     tensors   name, dimensions, type, offset; then padding, then the data
  *
+ * Tensors may lie in panels, rows interleaved as kernels/qpack.h has them, so that they are mapped and multiplied
+ * where they are.  This is ours alone: their type's number is PANELS + 256 * layout + the number of the type inside,
+ * which other readers refuse.
+ *
  * Everything is checked when the file is opened: afterwards every tensor's data lies inside the
  * mapping, is aligned, overlaps no other, and is a whole number of blocks a row.  What numbers inside
  * the blocks mean is not checked; any bytes decode to something. */
@@ -44,9 +48,12 @@ typedef struct hn_gguf_tensor {
     const char *name;
     hn_qtype type;
     hn_shape shape;               /* row-major: the last dimension is a row, whose blocks are in order */
+    bool panels;                  /* a matrix in panels of sixteen rows; otherwise row after row */
     const void *data;             /* in the mapping, aligned to 8 bytes at least */
     size_t size;
 } hn_gguf_tensor;
+
+enum { HN_GGUF_PANELS = 0x50410000 };
 
 /* Read-only once open; may be read from many threads. */
 typedef struct hn_gguf {
@@ -70,6 +77,8 @@ void hn_gguf_close(hn_gguf *g);                               /* NULL is fine */
 const hn_gguf_tensor *hn_gguf_tensor_find(const hn_gguf *g, const char *name);     /* or NULL */
 const hn_gguf_value *hn_gguf_value_find(const hn_gguf *g, const char *key);        /* or NULL */
 const char *hn_gguf_kind_name(hn_gguf_kind k);
+/* `count` elements from `first` on, decoded; both whole blocks.  However the bytes lie. */
+void hn_gguf_floats(const hn_gguf_tensor *t, size_t first, size_t count, float *out);
 
 /* One value by key.  Without the key: *otherwise, or an error when otherwise is NULL.  Any kind of
  * integer serves as an integer if the number fits, f32 and f64 as a float; anything else is an error. */

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/gguf_write.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "kernels/qpack.h"
 
-enum { ALIGN = 32, VERSION = 3 };
+enum { ALIGN = 32, ALIGN_MAX = 4096, VERSION = 3 };
 
-typedef struct entry { const char *name; hn_qtype type; hn_shape shape; uint64_t offset; size_t size; } entry;
+typedef struct entry { const char *name; uint32_t type; hn_shape shape; uint64_t offset; size_t size; } entry;
 
 struct hn_gguf_writer {
     hn_ctx cx;                   /* allocator */
@@ -19,6 +21,7 @@ struct hn_gguf_writer {
     uint64_t value_count;
     entry *tensor; size_t count, cap;
     size_t at, done;             /* the tensor whose turn it is, and its bytes written */
+    size_t align;
     bool begun;
 };
 
@@ -29,6 +32,7 @@ hn_err hn_gguf_writer_new(hn_ctx *cx, const char *path, hn_gguf_writer **out)
         return hn_nomem(cx, "a GGUF file");
     w->cx.env = cx->env;
     w->values.cx = &w->cx;
+    w->align = ALIGN;
     hn_err e = hn_arena_new(cx, 0, &w->arena);
     const char *kept = e ? NULL : hn_arena_text(w->arena, path, strlen(path));
     if (!e)
@@ -168,11 +172,19 @@ void hn_gguf_put_value(hn_gguf_writer *w, const hn_gguf_value *v)
 
 /* ---- Tensors --------------------------------------------------------------------------------------- */
 
-hn_err hn_gguf_put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape)
+void hn_gguf_put_alignment(hn_gguf_writer *w, uint32_t align)
+{
+    assert(align && align <= ALIGN_MAX && !(align & (align - 1)) && !w->count);
+    w->align = align;
+    hn_gguf_put_u32(w, "general.alignment", align);
+}
+
+static hn_err put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape, bool panels)
 {
     size_t row = shape->rank > 0 ? (size_t)shape->dim[shape->rank - 1] : 1;
     size_t rows = shape->rank > 0 ? hn_shape_product(shape, 0, shape->rank - 1) : 1;
-    size_t size = hn_mul(hn_q_bytes(type, row), rows);
+    size_t size = panels ? hn_panels_size(type, rows, row) : hn_mul(hn_q_bytes(type, row), rows);
+    uint32_t number = hn_qtype_get(type)->number;
     if (w->begun)
         return hn_fail(cx, HN_EARG, "%s: tensors are named before the first bytes", name);
     if (size == SIZE_MAX || shape->rank < 1 || shape->rank > 4)
@@ -184,16 +196,27 @@ hn_err hn_gguf_put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qt
     if (!kept)
         return hn_nomem(cx, "a GGUF file");
     const entry *last = w->count ? &w->tensor[w->count - 1] : NULL;
-    uint64_t offset = last ? (last->offset + last->size + ALIGN - 1) / ALIGN * ALIGN : 0;
-    w->tensor[w->count++] = (entry){ kept, type, *shape, offset, size };
+    uint64_t offset = last ? (last->offset + last->size + w->align - 1) / w->align * w->align : 0;
+    number = panels ? HN_GGUF_PANELS + 256 * HN_PANEL_LAYOUT + number : number;
+    w->tensor[w->count++] = (entry){ kept, number, *shape, offset, size };
     return HN_OK;
+}
+
+hn_err hn_gguf_put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape)
+{
+    return put_tensor(cx, w, name, type, shape, false);
+}
+
+hn_err hn_gguf_put_panels(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape)
+{
+    return put_tensor(cx, w, name, type, shape, true);
 }
 
 static hn_err pad(hn_ctx *cx, hn_gguf_writer *w)
 {
-    static const char zeros[ALIGN];
-    size_t over = (size_t)(w->out.len % ALIGN);
-    return over ? hn_file_out_add(cx, &w->out, zeros, ALIGN - over) : HN_OK;
+    static const char zeros[ALIGN_MAX];
+    size_t over = (size_t)(w->out.len % w->align);
+    return over ? hn_file_out_add(cx, &w->out, zeros, w->align - over) : HN_OK;
 }
 
 static hn_err write_head(hn_ctx *cx, hn_gguf_writer *w)
@@ -210,7 +233,7 @@ static hn_err write_head(hn_ctx *cx, hn_gguf_writer *w)
         add_number(&list, (uint64_t)t->shape.rank, 4);
         for (int d = t->shape.rank - 1; d >= 0; d--)
             add_number(&list, (uint64_t)t->shape.dim[d], 8);
-        add_number(&list, hn_qtype_get(t->type)->number, 4);
+        add_number(&list, t->type, 4);
         add_number(&list, t->offset, 8);
     }
     hn_err e = hn_buf_ok(&head, "a GGUF file");

@@ -22,8 +22,13 @@ void hn_gguf_put_i32s(hn_gguf_writer *w, const char *key, const int32_t *v, size
 void hn_gguf_put_f32s(hn_gguf_writer *w, const char *key, const float *v, size_t count);
 void hn_gguf_put_value(hn_gguf_writer *w, const hn_gguf_value *v);                 /* as another file has it */
 
+/* Tensors begin at multiples of this, a power of two; 32 without.  Before the first tensor. */
+void hn_gguf_put_alignment(hn_gguf_writer *w, uint32_t align);
+
 /* shape as hn_gguf_tensor has it: the last dimension is a row.  After the first bytes: an error. */
 hn_err hn_gguf_put_tensor(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape);
+/* Its bytes will be panels (kernels/qpack.h). */
+hn_err hn_gguf_put_panels(hn_ctx *cx, hn_gguf_writer *w, const char *name, hn_qtype type, const hn_shape *shape);
 
 /* The next `len` bytes of the tensor whose turn it is; not past its end. */
 hn_err hn_gguf_write(hn_ctx *cx, hn_gguf_writer *w, const void *data, size_t len);

@@ -108,6 +108,9 @@ hn_err hn_eval(hn_ctx *cx, const hn_graph *g, const hn_tensor *in, hn_arena *mem
 {
     hn_tensor *value = HN_NEW(memory, hn_tensor, g->value_count);
     hn_arena *scratch;
+    if (g->hollow)
+        return hn_fail(cx, HN_EUNSUP, "unsupported: evaluating a plan that holds packed weights alone; use the model it was "
+                       "compiled from, or compile that with --keep");
     if (!value)
         return hn_nomem(cx, "an evaluation");
     for (size_t i = 0; i < g->value_count; i++)

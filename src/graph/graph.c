@@ -229,6 +229,22 @@ size_t hn_graph_uses(const hn_graph *g, const hn_value *v)
     return uses;
 }
 
+void hn_graph_count_uses(const hn_graph *g, uint32_t *uses)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        const hn_node *n = g->node[i];
+        for (int j = 0; j < n->in_count; j++)
+            if (n->in[j])
+                uses[n->in[j]->index]++;
+        for (int j = 0; j < n->attr_count; j++)
+            for (size_t k = 0; n->attr[j].kind == HN_ATTR_GRAPH && k < n->attr[j].graph->value_count; k++)
+                if (n->attr[j].graph->value[k]->outer)
+                    uses[n->attr[j].graph->value[k]->outer->index]++;
+    }
+    for (size_t i = 0; i < g->out_count; i++)
+        uses[g->out[i]->index]++;
+}
+
 int hn_node_outers(const hn_node *n, hn_value **out)
 {
     int count = 0;

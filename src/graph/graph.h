@@ -35,6 +35,7 @@ typedef struct hn_value {
     hn_node *maker;             /* NULL for inputs and constants */
     uint32_t index;             /* position in graph->value */
     bool is_input;              /* fed from outside (of this graph or of its parent, for bodies) */
+    bool absent;                /* a constant of a plan file that left it out: the plan holds it packed; reads as zeros */
     struct hn_value *outer;     /* in a body: the value of the enclosing graph it stands for */
 
     /* What is known of the numbers in a small integer tensor before it exists: shape arithmetic.
@@ -76,6 +77,7 @@ struct hn_graph {
     hn_arena *arena;
     const char *name;
     hn_graph *parent;           /* for the body of a control-flow node */
+    bool hollow;                /* some constants are absent: it runs only through the plans it came with */
 
     hn_value **value;  size_t value_count, value_cap;
     hn_node **node;    size_t node_count, node_cap;
@@ -124,6 +126,7 @@ hn_err hn_graph_add_meta(hn_ctx *cx, hn_graph *g, hn_text key, hn_text text);
 /* Every use of `old` in g (and in the bodies inside it) becomes `by`. */
 void hn_graph_replace(hn_graph *g, const hn_value *old, hn_value *by);
 size_t hn_graph_uses(const hn_graph *g, const hn_value *v);   /* graph outputs count, bodies too */
+void hn_graph_count_uses(const hn_graph *g, uint32_t *uses);   /* the same of every value, by its index; added to what is there */
 
 /* Checks what every pass must keep: order, SSA, operand counts, attributes, types. */
 hn_err hn_graph_verify(hn_ctx *cx, const hn_graph *g);

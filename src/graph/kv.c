@@ -222,8 +222,65 @@ size_t hn_kv_bytes(const hn_kv *kv)
     return sum;
 }
 
+/* ---- Rows ------------------------------------------------------------------------------------- */
+
+/* Row r of a turned page, a stretch of elements at a time. */
+enum { STRETCH = 64 };
+
+static void copy_column(char *to, size_t to_step, const char *from, size_t from_step, size_t n, size_t unit)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * to_step, from + i * from_step, unit);
+}
+
 void hn_kv_put(hn_kv *kv, size_t layer, int values, size_t token, const float *row)
 {
-    char *to = hn_kv_rows(kv, layer, values, token / HN_KV_PAGE) + token % HN_KV_PAGE * kv->row_size;
-    hn_q_encode(kv->o.type, row, to, kv->o.width);
+    char *page = hn_kv_page(kv, layer, values, token / HN_KV_PAGE);
+    size_t r = token % HN_KV_PAGE, unit = kv->row_size / kv->o.width;
+    if (!hn_kv_turned(kv, values)) {
+        hn_q_encode(kv->o.type, row, page + r * kv->row_size, kv->o.width);
+        return;
+    }
+    for (size_t i = 0; i < kv->o.width; i += STRETCH) {
+        size_t n = hn_min(STRETCH, kv->o.width - i);
+        float some[STRETCH];
+        hn_q_encode(kv->o.type, row + i, some, n);
+        copy_column(page + (i * HN_KV_PAGE + r) * unit, HN_KV_PAGE * unit, (const char *)some, unit, n, unit);
+    }
+}
+
+void hn_kv_get(const hn_kv *kv, size_t layer, int values, size_t token, float *row)
+{
+    const char *page = hn_kv_page(kv, layer, values, token / HN_KV_PAGE);
+    size_t r = token % HN_KV_PAGE, unit = kv->row_size / kv->o.width;
+    if (!hn_kv_turned(kv, values)) {
+        hn_q_decode(kv->o.type, page + r * kv->row_size, row, kv->o.width);
+        return;
+    }
+    for (size_t i = 0; i < kv->o.width; i += STRETCH) {
+        size_t n = hn_min(STRETCH, kv->o.width - i);
+        float some[STRETCH];
+        copy_column((char *)some, unit, page + (i * HN_KV_PAGE + r) * unit, HN_KV_PAGE * unit, n, unit);
+        hn_q_decode(kv->o.type, some, row + i, n);
+    }
+}
+
+void hn_kv_save(const hn_kv *kv, size_t layer, int values, size_t page, size_t n, char *rows)
+{
+    const char *from = hn_kv_page(kv, layer, values, page);
+    size_t unit = kv->row_size / kv->o.width;
+    if (!hn_kv_turned(kv, values))
+        memcpy(rows, from, n * kv->row_size);
+    for (size_t r = 0; r < n && hn_kv_turned(kv, values); r++)
+        copy_column(rows + r * kv->row_size, unit, from + r * unit, HN_KV_PAGE * unit, kv->o.width, unit);
+}
+
+void hn_kv_load(hn_kv *kv, size_t layer, int values, size_t page, size_t n, const char *rows)
+{
+    char *to = hn_kv_page(kv, layer, values, page);
+    size_t unit = kv->row_size / kv->o.width;
+    if (!hn_kv_turned(kv, values))
+        memcpy(to, rows, n * kv->row_size);
+    for (size_t r = 0; r < n && hn_kv_turned(kv, values); r++)
+        copy_column(to + r * unit, HN_KV_PAGE * unit, rows + r * kv->row_size, unit, kv->o.width, unit);
 }

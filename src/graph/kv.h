@@ -68,14 +68,24 @@ hn_err hn_kv_share(hn_ctx *cx, hn_kv *to, const hn_kv *from, size_t count);
 
 size_t hn_kv_bytes(const hn_kv *kv);                /* a shared page counts for its part */
 
-/* The rows of one page: keys (values 0) or values (1) of `layer`, HN_KV_PAGE rows of row_size bytes. */
-static inline char *hn_kv_rows(const hn_kv *kv, size_t layer, int values, size_t page)
+/* Keys (values 0) or values (1) of `layer` in one page: HN_KV_PAGE rows of row_size bytes.  Keys of plain types are
+ * turned, [width, HN_KV_PAGE]: neighbours are then tokens, which attention scores side by side. */
+static inline bool hn_kv_turned(const hn_kv *kv, int values)
+{
+    return !values && (kv->o.type == HN_QT_F16 || kv->o.type == HN_QT_F32);
+}
+static inline char *hn_kv_page(const hn_kv *kv, size_t layer, int values, size_t page)
 {
     size_t place = kv->place[layer];
     return kv->group[place & 1].page[page] + HN_KV_HEAD + ((place & ~(size_t)1) + (size_t)values) * HN_KV_PAGE * kv->row_size;
 }
 
-/* Stores one token's row of `width` floats. */
+/* One token's row of `width` floats, in and out. */
 void hn_kv_put(hn_kv *kv, size_t layer, int values, size_t token, const float *row);
+void hn_kv_get(const hn_kv *kv, size_t layer, int values, size_t token, float *row);
+
+/* The first n rows of a page, row by row, whichever way they lie: out to `rows`, or in from there. */
+void hn_kv_save(const hn_kv *kv, size_t layer, int values, size_t page, size_t n, char *rows);
+void hn_kv_load(hn_kv *kv, size_t layer, int values, size_t page, size_t n, const char *rows);
 
 #endif

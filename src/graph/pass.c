@@ -20,13 +20,19 @@ const hn_pass *const hn_passes[] = {
  * well-behaved pass; it keeps a quarrel between two passes from hanging a user. */
 #define ROUNDS_MAX 64
 
-hn_err hn_graph_optimize(hn_ctx *cx, hn_graph *g)
+hn_err hn_graph_optimize(hn_ctx *cx, hn_graph *g) { return hn_graph_optimize_watched(cx, g, NULL); }
+
+hn_err hn_graph_optimize_watched(hn_ctx *cx, hn_graph *g, const hn_pass_watch *watch)
 {
     for (int round = 0; round < ROUNDS_MAX; round++) {
         size_t changes = 0;
         HN_TRY(hn_graph_infer(cx, g));
-        for (const hn_pass *const *p = hn_passes; *p; p++)
+        for (const hn_pass *const *p = hn_passes; *p; p++) {
+            size_t before = changes;
             HN_TRY((*p)->run(cx, g, &changes));
+            if (watch && changes > before)
+                watch->changed(watch->arg, *p, g);
+        }
         if (changes == 0)
             break;
     }
@@ -107,6 +113,7 @@ static hn_err clone_node(hn_ctx *cx, const hn_node *n, hn_graph *copy)
 static hn_err clone_into(hn_ctx *cx, const hn_graph *g, hn_graph *copy)
 {
     copy->name = g->name;
+    copy->hollow = g->hollow;
     for (size_t i = 0; i < g->value_count; i++) {
         const hn_value *from = g->value[i];
         hn_value *v;
@@ -116,6 +123,7 @@ static hn_err clone_into(hn_ctx *cx, const hn_graph *g, hn_graph *copy)
         v->known_count = from->known_count;
         v->known = from->known;
         v->is_input = from->is_input;
+        v->absent = from->absent;
         if (from->outer)
             v->outer = copy->parent->value[from->outer->index];
     }

@@ -16,8 +16,15 @@ typedef struct hn_pass {
 
 extern const hn_pass *const hn_passes[];          /* in order; ends with NULL */
 
+/* Told of every pass that changed something, and what it left; NULL: nobody. */
+typedef struct hn_pass_watch {
+    void (*changed)(void *arg, const hn_pass *pass, const hn_graph *g);
+    void *arg;
+} hn_pass_watch;
+
 /* Infers shapes, runs every pass in order until nothing changes, verifies. */
 hn_err hn_graph_optimize(hn_ctx *cx, hn_graph *g);
+hn_err hn_graph_optimize_watched(hn_ctx *cx, hn_graph *g, const hn_pass_watch *watch);
 
 /* A private copy: own lists and nodes, attributes and constant data borrowed from `g`. */
 hn_err hn_graph_clone(hn_ctx *cx, const hn_graph *g, hn_graph **out);

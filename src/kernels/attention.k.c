@@ -2,8 +2,8 @@
 /* Attention over one page of keys and values, for the heads of one token that share them.
  *
  * Keys come with the same element of all rows side by side, so a lane sums one row's score and no lanes
- * are added up; making that tile is shared by all tokens and heads that look at the page.  Everything is
- * added in an order that the position alone decides: on every instruction set, for one token or many. */
+ * are added up.  Half precision is read as it lies, or, where many tokens look at the page, made floats once.
+ * Everything is added in an order that the position alone decides: on every instruction set, for one token or many. */
 #include "kernels/isa.h"
 #include "kernels/simd/vmath.h"
 #include "tensor/convert.h"
@@ -24,14 +24,14 @@ VEC vf elements(const void *row, size_t i, size_t size, int half)
 }
 
 /* out[i * 32 + r] = rows[r][i]; zero for r >= n. */
-void K(key_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size, int half)
+void K(key_tile)(float *out, const float *rows, size_t n, size_t size)
 {
     for (size_t i = 0; i < size; i += VF_N)
         for (size_t r = 0; r < ROWS; r += VF_N) {
             float some[VF_N];
             vi t[VF_N];
             for (size_t j = 0; j < VF_N; j++) {
-                vf_store(some, r + j < n ? elements((const char *)rows + (r + j) * row_size, i, size, half) : vf_set(0));
+                vf_store(some, r + j < n ? elements(rows + (r + j) * size, i, size, 0) : vf_set(0));
                 t[j] = vi_load((const uint32_t *)(const void *)some);
             }
             vi_transpose(t);
@@ -41,7 +41,7 @@ void K(key_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t
 }
 
 /* out[r * size + i] = rows[r][i], half precision to floats. */
-void K(value_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size)
+void K(float_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size)
 {
     for (size_t r = 0; r < n; r++, out += size)
         for (size_t i = 0; i < size; i += VF_N)
@@ -60,22 +60,27 @@ void K(to_half)(uint16_t *out, const float *in, size_t n)
 
 /* ---- A page ---------------------------------------------------------------------------------------- */
 
+VEC vf key(const hn_attend_page *a, size_t at, int half)
+{
+    return half ? vf_load_half((const uint16_t *)a->keys + at) : vf_load((const float *)a->keys + at);
+}
+
 /* Scores of `heads` heads into weight[head][row]. */
-VEC void scores(const hn_attend_page *a, size_t first, int heads, float weight[HEADS][ROWS])
+VEC void scores(const hn_attend_page *a, size_t first, int heads, int half, float weight[HEADS][ROWS])
 {
     vf s[HEADS][VECS];
-    const float *q = a->q + first * a->size, *keys = a->keys;
+    const float *q = a->q + first * a->size;
     UNROLL
     for (int h = 0; h < heads; h++)
         UNROLL
         for (int v = 0; v < VECS; v++)
             s[h][v] = vf_set(0);
-    for (size_t i = 0; i < a->size; i++, keys += ROWS)
+    for (size_t i = 0; i < a->size; i++)
         UNROLL
         for (int h = 0; h < heads; h++)
             UNROLL
             for (int v = 0; v < VECS; v++)
-                s[h][v] = vf_fma(vf_set(q[(size_t)h * a->size + i]), vf_load(keys + v * VF_N), s[h][v]);
+                s[h][v] = vf_fma(vf_set(q[(size_t)h * a->size + i]), key(a, i * ROWS + (size_t)v * VF_N, half), s[h][v]);
     UNROLL
     for (int h = 0; h < heads; h++)
         UNROLL
@@ -118,62 +123,78 @@ VEC float weigh(const hn_attend_page *a, size_t head, float w[ROWS])
     return shrink[0];
 }
 
-/* out = out * shrink + weighted rows of values, two vectors of each head at a time. */
-VEC void mix(const hn_attend_page *a, size_t first, int heads, float weight[HEADS][ROWS], const float shrink[HEADS])
+/* out = out * shrink + weighted rows of values: `left` elements from i on, at most two vectors, of each head. */
+VEC void mix_some(const hn_attend_page *a, size_t first, int heads, int half, float weight[HEADS][ROWS], const float shrink[HEADS],
+                  size_t i, size_t left)
 {
-    for (size_t i = 0; i < a->size; i += 2 * VF_N) {
-        size_t left = a->size - i, more = left > VF_N ? left - VF_N : 0;
-        vf s[HEADS][2];
+    size_t more = left > VF_N ? left - VF_N : 0;
+    vf s[HEADS][2];
+    UNROLL
+    for (int h = 0; h < heads; h++) {
+        const float *out = a->out + (first + (size_t)h) * a->size + i;
+        s[h][0] = vf_mul(vf_get(out, left), vf_set(shrink[h]));
+        s[h][1] = more ? vf_mul(vf_get(out + VF_N, more), vf_set(shrink[h])) : vf_set(0);
+    }
+    for (size_t r = a->from; r < a->to; r++) {
+        const char *row = (const char *)a->values + (r * a->ld_values + i) * (half ? sizeof(uint16_t) : sizeof(float));
+        vf low = elements(row, 0, left, half), high = more ? elements(row, VF_N, left, half) : vf_set(0);
         UNROLL
         for (int h = 0; h < heads; h++) {
-            const float *out = a->out + (first + (size_t)h) * a->size + i;
-            s[h][0] = vf_mul(vf_get(out, left), vf_set(shrink[h]));
-            s[h][1] = more ? vf_mul(vf_get(out + VF_N, more), vf_set(shrink[h])) : vf_set(0);
+            s[h][0] = vf_fma(vf_set(weight[h][r]), low, s[h][0]);
+            s[h][1] = vf_fma(vf_set(weight[h][r]), high, s[h][1]);
         }
-        for (size_t r = a->from; r < a->to; r++) {
-            const float *row = a->values + r * a->ld_values + i;
-            vf low = vf_get(row, left), high = more ? vf_get(row + VF_N, more) : vf_set(0);
-            UNROLL
-            for (int h = 0; h < heads; h++) {
-                s[h][0] = vf_fma(vf_set(weight[h][r]), low, s[h][0]);
-                s[h][1] = vf_fma(vf_set(weight[h][r]), high, s[h][1]);
-            }
-        }
-        UNROLL
-        for (int h = 0; h < heads; h++) {
-            float *out = a->out + (first + (size_t)h) * a->size + i;
-            vf_put(out, s[h][0], left);
-            if (more)
-                vf_put(out + VF_N, s[h][1], more);
-        }
+    }
+    UNROLL
+    for (int h = 0; h < heads; h++) {
+        float *out = a->out + (first + (size_t)h) * a->size + i;
+        vf_put(out, s[h][0], left);
+        if (more)
+            vf_put(out + VF_N, s[h][1], more);
     }
 }
 
-VEC void some_heads(const hn_attend_page *a, size_t first, int heads)
+VEC void mix(const hn_attend_page *a, size_t first, int heads, int half, float weight[HEADS][ROWS], const float shrink[HEADS])
 {
-    float weight[HEADS][ROWS], shrink[HEADS];
-    scores(a, first, heads, weight);
-    for (int h = 0; h < heads; h++)
-        shrink[h] = weigh(a, first + (size_t)h, weight[h]);
-    mix(a, first, heads, weight, shrink);
+    size_t i = 0;
+    for (; i + 2 * VF_N <= a->size; i += 2 * VF_N)
+        mix_some(a, first, heads, half, weight, shrink, i, 2 * VF_N);
+    if (i < a->size)
+        mix_some(a, first, heads, half, weight, shrink, i, a->size - i);
 }
 
-void K(attend_page)(const hn_attend_page *a)
+VEC void some_heads(const hn_attend_page *a, size_t first, int heads, int half)
+{
+    float weight[HEADS][ROWS], shrink[HEADS];
+    scores(a, first, heads, half, weight);
+    for (int h = 0; h < heads; h++)
+        shrink[h] = weigh(a, first + (size_t)h, weight[h]);
+    mix(a, first, heads, half, weight, shrink);
+}
+
+VEC void all_heads(const hn_attend_page *a, int half)
 {
     for (size_t h = 0, left; h < a->heads;) {
         left = a->heads - h;
         if (HEADS >= 4 && left >= 4) {
-            some_heads(a, h, HEADS);
+            some_heads(a, h, HEADS, half);
             h += HEADS;
         } else if (HEADS >= 4 && left == 3) {
-            some_heads(a, h, HEADS - 1);
+            some_heads(a, h, HEADS - 1, half);
             h += 3;
         } else if (left >= 2) {
-            some_heads(a, h, 2);
+            some_heads(a, h, 2, half);
             h += 2;
         } else {
-            some_heads(a, h, 1);
+            some_heads(a, h, 1, half);
             h++;
         }
     }
+}
+
+void K(attend_page)(const hn_attend_page *a)
+{
+    if (a->half)
+        all_heads(a, 1);
+    else
+        all_heads(a, 0);
 }

@@ -33,17 +33,16 @@ static int calm_pair(const int8_t *p)
 void K(pack_q8)(int8_t *out, const int8_t *b, size_t k, size_t n)
 {
     memset(out, 0, K(pack_q8_size)(k, n));
-    for (size_t j = 0; j < n; j++) {
-        int8_t *panel = out + header(n) + j / NR * groups(k) * NR * 4 + j % NR * 4;
-        for (size_t p = 0; p < k; p++)
-            panel[p / 4 * NR * 4 + p % 4] = b[j * k + p];
-    }
-    for (size_t i = 0; i < panels(n); i++) {
-        const int8_t *panel = out + header(n) + i * groups(k) * NR * 4;
+    memset(out, 1, panels(n));
+    for (size_t j = 0; j < n; j++, b += k) {
+        int8_t *to = out + header(n) + j / NR * groups(k) * NR * 4 + j % NR * 4;
         int calm = 1;
-        for (size_t at = 0; at < groups(k) * NR * 4; at += 2)
-            calm &= calm_pair(panel + at);
-        out[i] = (int8_t)calm;
+        for (size_t p = 0; p + 4 <= k; p += 4, to += NR * 4)
+            memcpy(to, b + p, 4);
+        memcpy(to, b + k / 4 * 4, k % 4);
+        for (size_t p = 0; p + 2 <= k; p += 2)          /* one weight alone is calm */
+            calm &= calm_pair(b + p);
+        out[j / NR] &= (int8_t)calm;
     }
 }
 

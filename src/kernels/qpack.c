@@ -59,6 +59,11 @@ size_t hn_panel_size(hn_qtype t, size_t k)
     return n > SIZE_MAX - 63 ? SIZE_MAX : (n + 63) / 64 * 64;
 }
 
+size_t hn_panels_size(hn_qtype t, size_t rows, size_t k)
+{
+    return hn_mul(hn_panel_size(t, k), hn_ceil_div(rows, HN_PANEL_ROWS));
+}
+
 /* Bit 4 j + i of a word goes to bit j of byte i: words of codes have their elements so. */
 static uint32_t spread_bits(uint32_t w)
 {
@@ -95,9 +100,10 @@ static void put_words(const uint8_t *const row[HN_PANEL_ROWS], size_t at, unsign
             memcpy(out, row[r] + at, 4);
 }
 
+static const uint8_t nothing[256];                   /* the largest block here has 210 bytes */
+
 void hn_panel_pack(hn_qtype t, const void *rows_in, size_t row_size, size_t rows, size_t k, void *to)
 {
-    static const uint8_t nothing[256];               /* the largest block here has 210 */
     const layout *l = layout_of(t);
     const hn_qtype_info *q = hn_qtype_get(t);
     size_t blocks = k / q->block_count;
@@ -119,6 +125,54 @@ void hn_panel_pack(hn_qtype t, const void *rows_in, size_t row_size, size_t rows
     }
     size_t used = hn_q_bytes(t, k) * HN_PANEL_ROWS;
     memset((char *)to + used, 0, hn_panel_size(t, k) - used);
+}
+
+/* The other way: bit j of byte i goes to bit 4 j + i. */
+static uint32_t gather_bits(uint32_t w)
+{
+    uint32_t out = 0;
+    for (unsigned bit = 0; bit < 32; bit++)
+        out |= (w >> bit & 1) << (4 * (bit % 8) + bit / 8);
+    return out;
+}
+
+/* One row's share of block b; out: the block's bytes as files have them. */
+static void take_block(hn_qtype t, const uint8_t *panel, size_t r, size_t b, size_t blocks, uint8_t *out)
+{
+    const layout *l = layout_of(t);
+    const uint8_t *codes = panel + b * hn_panel_codes(t), *heads = panel + blocks * hn_panel_codes(t) + b * hn_panel_heads(t);
+    for (const field *f = l->f; f < l->f + FIELDS && f->count; f++) {
+        const uint8_t **in = is_code(f) ? &codes : &heads;
+        size_t size = unit_size(f);
+        for (unsigned i = 0; i < f->count; i++, *in += size * HN_PANEL_ROWS) {
+            uint8_t *to = out + f->at + i * size;
+            memcpy(to, *in + r * size, size);
+            if (f->unit == SPREAD) {
+                uint32_t w;
+                memcpy(&w, to, 4);
+                w = gather_bits(w);
+                memcpy(to, &w, 4);
+            }
+        }
+    }
+}
+
+void hn_panel_row(hn_qtype t, const void *panel, size_t r, size_t k, void *out)
+{
+    const hn_qtype_info *q = hn_qtype_get(t);
+    size_t blocks = k / q->block_count;
+    for (size_t b = 0; b < blocks; b++)
+        take_block(t, panel, r, b, blocks, (uint8_t *)out + b * q->block_size);
+}
+
+void hn_panel_decode(hn_qtype t, const void *panel, size_t r, size_t k, size_t first, size_t count, float *out)
+{
+    const hn_qtype_info *q = hn_qtype_get(t);
+    uint8_t block[sizeof nothing];
+    for (size_t b = first / q->block_count; b < (first + count) / q->block_count; b++, out += q->block_count) {
+        take_block(t, panel, r, b, k / q->block_count, block);
+        hn_q_decode(t, block, out, q->block_count);
+    }
 }
 
 /* ---- Activations ------------------------------------------------------------------------------- */

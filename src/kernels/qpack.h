@@ -26,11 +26,19 @@ enum { HN_PANEL_ROWS = 16, HN_QX_COLS = 16, HN_QX_BLOCK = 32 };
 /* Is there a panel for this type?  The others are multiplied row by row (qdot.h). */
 bool hn_panel_has(hn_qtype t);
 size_t hn_panel_size(hn_qtype t, size_t k);                 /* bytes, a multiple of 64; SIZE_MAX past all bounds */
+size_t hn_panels_size(hn_qtype t, size_t rows, size_t k);   /* of a whole matrix */
 size_t hn_panel_codes(hn_qtype t);                          /* bytes of codes and of scales in one block of a panel */
 size_t hn_panel_heads(hn_qtype t);
 
 /* Packs `rows` <= 16 rows of k elements, row_size bytes apart. */
 void hn_panel_pack(hn_qtype t, const void *rows_in, size_t row_size, size_t rows, size_t k, void *out);
+
+/* Row r < 16 of a panel: the bytes it was packed from, and what some of its elements, whole blocks, decode to. */
+void hn_panel_row(hn_qtype t, const void *panel, size_t r, size_t k, void *out);
+void hn_panel_decode(hn_qtype t, const void *panel, size_t r, size_t k, size_t first, size_t count, float *out);
+
+/* Files keep panels, too: this counts up when the order of their bytes changes. */
+enum { HN_PANEL_LAYOUT = 1 };
 
 /* Activations in groups of up to sixteen columns (tokens): x ~ scale q, one scale for 32 elements, or 256
  * in a row for the types of such blocks.  Arrays are [groups, blocks, width]; q has 32 bytes for each.

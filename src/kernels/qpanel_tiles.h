@@ -3,8 +3,7 @@
  *
  * A panel is unpacked once: a run of 32 elements becomes eight lines of 64 bytes, which is what a tile register
  * takes as its right side, and small scales become vectors of floats.  Sixteen columns then meet it in one
- * instruction a run; each sum of a run is stored, turned to floats and added in the order of the blocks.
- * Four tiles take turns, so that a product need not be ready when the next one starts. */
+ * instruction a run; each sum of a run is stored, turned to floats and added in the order of the blocks. */
 #ifndef HN_KERNELS_QPANEL_TILES_H
 #define HN_KERNELS_QPANEL_TILES_H
 
@@ -85,82 +84,97 @@ VEC void unpack(const form *f, const hn_panels *p, const uint8_t *panel, const r
     }
 }
 
-/* sums[16 columns, 16 rows] of one run, or of one half of it, into buffer `to`. */
-#define TILE_RUN(t, codes, x, x_apart, to)                                 \
+/* The products of a panel with a group of columns, one for each run or for each half of one, in the order of the
+ * blocks.  Product i is begun three steps before its sums are added and stored two steps before, so that no step
+ * waits for the one before it. */
+typedef struct products {
+    const int8_t *codes, *x;
+    size_t count;
+    _Alignas(64) int32_t sum[SUMS][16 * 16];         /* [columns, rows] */
+} products;
+
+#define TILE_BEGIN(t, codes, x)                                            \
     do {                                                                   \
         _tile_zero(t);                                                     \
         _tile_loadd(5, codes, 64);                                         \
-        _tile_loadd(4, x, x_apart);                                        \
+        _tile_loadd(4, x, HN_QX_BLOCK);                                    \
         _tile_dpbssd(t, 4, 5);                                             \
-        _tile_stored(t, to, 64);                                           \
     } while (0)
 
-VEC void tile_run(int turn, const int8_t *codes, const int8_t *x, int32_t *to)
+/* Tile numbers are part of an instruction: turn is a constant wherever this is inlined.  half: runs are of 16. */
+VEC void begin(const products *p, int half, int turn, size_t i)
+{
+    const int8_t *codes = p->codes + i * (half ? 256 : 512);
+    const int8_t *x = half ? p->x + i / 2 * (16 * HN_QX_BLOCK) + i % 2 * 16 : p->x + i * (16 * HN_QX_BLOCK);
+    switch (turn) {
+    case 0: TILE_BEGIN(0, codes, x); break;
+    case 1: TILE_BEGIN(1, codes, x); break;
+    case 2: TILE_BEGIN(2, codes, x); break;
+    default: TILE_BEGIN(3, codes, x);
+    }
+}
+
+VEC void keep(products *p, int turn)
 {
     switch (turn) {
-    case 0: TILE_RUN(0, codes, x, HN_QX_BLOCK, to); break;
-    case 1: TILE_RUN(1, codes, x, HN_QX_BLOCK, to); break;
-    case 2: TILE_RUN(2, codes, x, HN_QX_BLOCK, to); break;
-    default: TILE_RUN(3, codes, x, HN_QX_BLOCK, to);
+    case 0: _tile_stored(0, p->sum[0], 64); break;
+    case 1: _tile_stored(1, p->sum[1], 64); break;
+    case 2: _tile_stored(2, p->sum[2], 64); break;
+    default: _tile_stored(3, p->sum[3], 64);
     }
 }
 
-typedef struct buffers { _Alignas(64) int32_t sum[SUMS][16 * 16]; } buffers;
+/* Begins with the first products.  Sums are not cleared: that would cost more than some products. */
+VEC void start(products *p, const int8_t *codes, const int8_t *x, size_t count, int half)
+{
+    p->codes = codes;
+    p->x = x;
+    p->count = count;
+    begin(p, half, 0, 0);
+    if (p->count > 1)
+        begin(p, half, 1, 1);
+    keep(p, 0);
+    if (p->count > 2)
+        begin(p, half, 2, 2);
+    if (p->count > 1)
+        keep(p, 1);
+}
+
+/* To be called for i = 0, 1, 2, ...; turn is i % 4.  The sums of product i are then in sum[turn]. */
+VEC void advance(products *p, int half, int turn, size_t i)
+{
+    if (i + 3 < p->count)
+        begin(p, half, (turn + 3) % SUMS, i + 3);
+    if (i + 2 < p->count)
+        keep(p, (turn + 2) % SUMS);
+}
 
 VEC vf line(const int32_t *sum, int c) { return vi_float(vi_load((const uint32_t *)(const void *)(sum + 16 * c))); }
-
-/* n runs from run i on, of a type whose runs are blocks. */
-VEC void add_runs(const hn_panels *p, const room *r, size_t i, size_t at, int n, vf all[16])
-{
-    buffers b;
-    UNROLL
-    for (int j = 0; j < n; j++)
-        tile_run(j, r->codes + (i + (size_t)j) * 512, p->x->q + (at + (i + (size_t)j) * 16) * HN_QX_BLOCK, b.sum[j]);
-    UNROLL
-    for (int j = 0; j < n; j++) {
-        const float *scale = p->x->scale + at + (i + (size_t)j) * 16;
-        vf d = vf_load(r->d + (i + (size_t)j) * 16);
-        UNROLL
-        for (int c = 0; c < 16; c++)
-            all[c] = vf_fma(line(b.sum[j], c), vf_mul(d, vf_set(scale[c])), all[c]);
-    }
-}
 
 /* Types without small scales. */
 VEC void blocks_of_32(const form *f, const hn_panels *p, const room *r, size_t at, vf all[16], vf low[16])
 {
-    const hn_qx *x = p->x;
-    size_t i = 0;
-    for (; i + SUMS <= x->blocks; i += SUMS)
-        add_runs(p, r, i, at, SUMS, all);
-    for (; i < x->blocks; i++)
-        add_runs(p, r, i, at, 1, all);
-    for (i = 0; i < x->blocks && f->how & MINIMA; i++) {
+    const float *scale = p->x->scale + at, *sum = p->x->sum + at;
+    products t;
+    start(&t, r->codes, p->x->q + at * HN_QX_BLOCK, p->x->blocks, 0);
+    for (size_t i = 0; i < t.count; i += SUMS) {
+        UNROLL
+        for (int turn = 0; turn < SUMS; turn++) {
+            size_t b = i + (size_t)turn;
+            if (b >= t.count)
+                break;
+            advance(&t, 0, turn, b);
+            vf d = vf_load(r->d + b * 16);
+            UNROLL
+            for (int c = 0; c < 16; c++)
+                all[c] = vf_fma(line(t.sum[turn], c), vf_mul(d, vf_set(scale[b * 16 + (size_t)c])), all[c]);
+        }
+    }
+    for (size_t i = 0; i < p->x->blocks && f->how & MINIMA; i++) {
         vf m = vf_load(r->min + i * 16);
         UNROLL
         for (int c = 0; c < 16; c++)
-            low[c] = vf_fma(m, vf_set(x->sum[at + i * 16 + (size_t)c]), low[c]);
-    }
-}
-
-/* The sums of one block's runs, each times its small scale. */
-VEC void block_runs(const form *f, const hn_panels *p, const room *r, size_t first, size_t at, vf run[16])
-{
-    const int halves = f->how & HALVES ? 2 : 1;
-    buffers b;
-    for (size_t i = first; i < first + (size_t)f->parts; i += (size_t)(SUMS / halves)) {
-        UNROLL
-        for (int j = 0; j < SUMS; j++) {
-            size_t g = i + (size_t)(j / halves), part = (size_t)(j % halves);
-            tile_run(j, r->codes + g * 512 + part * 256, p->x->q + (at + g * 16) * HN_QX_BLOCK + part * 16, b.sum[j]);
-        }
-        UNROLL
-        for (int j = 0; j < SUMS; j++) {
-            vf s = vf_load(r->s + (i * (size_t)halves + (size_t)j) * 16);
-            UNROLL
-            for (int c = 0; c < 16; c++)
-                run[c] = vf_fma(line(b.sum[j], c), s, run[c]);
-        }
+            low[c] = vf_fma(m, vf_set(sum[i * 16 + (size_t)c]), low[c]);
     }
 }
 
@@ -199,17 +213,29 @@ VEC void add_block(vf all[16], const vf run[16], vf d, const float *scale)
 
 VEC void blocks_of_256(const form *f, const hn_panels *p, const room *r, size_t at, vf all[16], vf low[16])
 {
-    const size_t parts = (size_t)f->parts;
-    for (size_t i = 0; i < p->x->blocks; i += parts) {
-        const float *scale = p->x->scale + at + i * 16;
+    const size_t parts = (size_t)f->parts, each = parts * (f->how & HALVES ? 2 : 1);
+    products t;
+    start(&t, r->codes, p->x->q + at * HN_QX_BLOCK, p->x->blocks / parts * each, f->how & HALVES);
+    for (size_t first = 0; first < t.count; first += each) {
+        const size_t b = first / each;
+        const float *scale = p->x->scale + at + b * parts * 16;
         vf run[16];
         clear(run);
-        block_runs(f, p, r, i, at, run);
-        add_block(all, run, vf_load(r->d + i / parts * 16), scale);
+        for (size_t i = first; i < first + each; i += SUMS) {
+            UNROLL
+            for (int turn = 0; turn < SUMS; turn++) {
+                advance(&t, f->how & HALVES, turn, i + (size_t)turn);
+                vf s = vf_load(r->s + (i + (size_t)turn) * 16);
+                UNROLL
+                for (int c = 0; c < 16; c++)
+                    run[c] = vf_fma(line(t.sum[turn], c), s, run[c]);
+            }
+        }
+        add_block(all, run, vf_load(r->d + b * 16), scale);
         if (f->how & MINIMA) {
             clear(run);
-            block_minima(f, p, r, i, at, run);
-            add_block(low, run, vf_load(r->min + i / parts * 16), scale);
+            block_minima(f, p, r, b * parts, at, run);
+            add_block(low, run, vf_load(r->min + b * 16), scale);
         }
     }
 }
@@ -219,6 +245,8 @@ VEC void group(const form *f, const hn_panels *p, const room *r, size_t panel, s
 {
     size_t at = col * p->x->blocks, rows = p->rows - panel * 16, cols = p->x->cols - col < 16 ? p->x->cols - col : 16;
     vf all[16], low[16];
+    for (size_t c = 0; c < cols; c++)            /* results go to a line of each column: fetched while sums are made */
+        __builtin_prefetch(p->out + (col + c) * p->ld_out + panel * 16, 1);
     clear(all);
     clear(low);
     if (f->how & SMALL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of one instruction set, filled from kernels.def. */
+/* The table of one instruction set, filled from kernels.def through table.def. */
 #include "kernels/isa.h"
 
 #define TEXT_(x) #x
@@ -21,6 +21,6 @@ extern const hn_kernels K(hn_kernel_table);
 const hn_kernels K(hn_kernel_table) = {
     .isa = TEXT(HN_ISA),
 #define KERNEL(type, name, args) .name = OTHERS(name),
-#include "kernels/kernels.def"
+#include "kernels/table.def"
 #undef KERNEL
 };

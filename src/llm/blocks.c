@@ -89,16 +89,12 @@ hn_value *hn_lm_mlp(hn_build *b, hn_value *x, int layer, hn_act_kind act)
 hn_value *hn_lm_add_positions(hn_build *b, hn_value *x)
 {
     const hn_gguf_tensor *t = hn_build_take(b, "position_embd.weight", -1);
-    hn_value *w = t ? hn_build_matrix(b, t, 0, 0) : NULL;
-    hn_attr *attr = w ? hn_build_attrs(b, 2) : NULL;
-    if (!attr)
+    const hn_weights *w = t ? hn_build_weights(b, t, 0, 0, 1) : NULL;
+    if (!w)
         return NULL;
-    if ((size_t)w->t.shape.dim[0] < b->tokens_max)
-        TRY(hn_fail(b->cx, HN_ELIMIT, "the model has %lld positions, a context of %zu was asked for",
-                    (long long)w->t.shape.dim[0], b->tokens_max));
-    attr[0] = hn_attr_whole("qtype", hn_qtype_get(t->type)->number);
-    attr[1] = hn_attr_whole("k", t->shape.dim[t->shape.rank - 1]);
-    return hn_lm_add(b, x, hn_build_node(b, "hone", "Embedding", (hn_value *[]){ b->pos, w }, 2, attr, 2));
+    if (w->rows < b->tokens_max)
+        TRY(hn_fail(b->cx, HN_ELIMIT, "the model has %zu positions, a context of %zu was asked for", w->rows, b->tokens_max));
+    return hn_lm_add(b, x, hn_build_node(b, "hone", "Embedding", (hn_value *[]){ b->pos, w->w }, 2, w->attr, HN_WEIGHT_ATTRS));
 }
 
 hn_value *hn_lm_add_first(hn_build *b, hn_value *x, const char *tensor)
@@ -110,7 +106,7 @@ hn_value *hn_lm_add_first(hn_build *b, hn_value *x, const char *tensor)
         TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected rows of %u", t->name, b->s.width));
     hn_value *v = hn_build_floats(b, tensor, &(hn_shape){ 1, { b->s.width } });
     if (v)
-        hn_q_decode(t->type, t->data, v->t.data, b->s.width);
+        hn_gguf_floats(t, 0, b->s.width, v->t.data);
     return hn_lm_add(b, x, v);
 }
 

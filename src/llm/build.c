@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/num.h"
+#include "kernels/qpack.h"
 
 #define ARCH(id) extern const hn_arch hn_arch_##id;
 #include "llm/arch.def"
@@ -156,6 +158,25 @@ hn_value *hn_build_node(hn_build *b, const char *domain, const char *op, hn_valu
     return out;
 }
 
+/* Whole panels stay where they are; rows that begin or end inside one are taken out of them. */
+static hn_value *panels_of(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows)
+{
+    size_t k = (size_t)t->shape.dim[1], all = (size_t)t->shape.dim[0], size = hn_panel_size(t->type, k), row = hn_q_bytes(t->type, k);
+    char *panels = (char *)(uintptr_t)t->data;
+    hn_value *w = NULL;
+    if (from % HN_PANEL_ROWS == 0 && (rows % HN_PANEL_ROWS == 0 || from + rows == all)) {
+        hn_tensor view = { HN_U8, { 2, { (int64_t)hn_ceil_div(rows, HN_PANEL_ROWS), (int64_t)size } },
+                           panels + from / HN_PANEL_ROWS * size };
+        TRY(hn_graph_add_const(b->cx, b->g, t->name, &view, &w));
+        return w;
+    }
+    TRY(hn_graph_new_const(b->cx, b->g, t->name, HN_U8, &(hn_shape){ 2, { (int64_t)rows, (int64_t)row } }, &w));
+    for (size_t i = 0; i < rows; i++)
+        hn_panel_row(t->type, panels + (from + i) / HN_PANEL_ROWS * size, (from + i) % HN_PANEL_ROWS, k,
+                     (char *)w->t.data + i * row);
+    return w;
+}
+
 hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows)
 {
     hn_value *w = NULL;
@@ -168,21 +189,30 @@ hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, siz
     if (from > all || rows > all - from)
         TRY(hn_fail(b->cx, HN_EFORMAT, "tensor '%s': expected at least %zu rows, found %zu", t->name, from + rows,
                     all));
+    if (t->panels)
+        return panels_of(b, t, from, rows);
     hn_tensor view = { HN_U8, { 2, { (int64_t)rows, (int64_t)row } }, (char *)(uintptr_t)t->data + from * row };
     TRY(hn_graph_add_const(b->cx, b->g, t->name, &view, &w));
     return w;
 }
 
-/* How a node multiplies with such a matrix; `scale` is Embedding's. */
-static hn_attr *weight_attrs(hn_build *b, const hn_gguf_tensor *t, float scale)
+hn_weights *hn_build_weights(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows, float scale)
 {
-    hn_attr *attr = hn_build_attrs(b, 3);
-    if (!attr)
+    hn_weights *m = HN_NEW(b->g->arena, hn_weights, 1);
+    hn_attr *attr = hn_build_attrs(b, HN_WEIGHT_ATTRS);
+    if (!m || !attr)
+        TRY(hn_nomem(b->cx, "a model's graph"));
+    hn_value *w = hn_build_matrix(b, t, from, rows);
+    if (!w)
         return NULL;
+    size_t all = hn_shape_product(&t->shape, 0, t->shape.rank - 1);
+    *m = (hn_weights){ w, rows ? rows : all, attr };
+    bool panels = (size_t)w->t.shape.dim[1] > hn_q_bytes(t->type, (size_t)t->shape.dim[t->shape.rank - 1]);
     attr[0] = hn_attr_whole("qtype", hn_qtype_get(t->type)->number);
     attr[1] = hn_attr_whole("k", t->shape.dim[t->shape.rank - 1]);
-    attr[2] = hn_attr_real("scale", scale);
-    return attr;
+    attr[2] = hn_attr_whole("rows", panels ? (int64_t)m->rows : 0);
+    attr[3] = hn_attr_real("scale", scale);
+    return m;
 }
 
 hn_value *hn_lm_linear_part(hn_build *b, hn_value *x, const char *name, int layer, size_t from, size_t rows)
@@ -191,18 +221,18 @@ hn_value *hn_lm_linear_part(hn_build *b, hn_value *x, const char *name, int laye
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias_name, sizeof bias_name, "%s.bias", name);
     const hn_gguf_tensor *t = hn_build_take(b, weight, layer);
-    hn_value *w = t ? hn_build_matrix(b, t, from, rows) : NULL, *bias = NULL;
-    hn_attr *attr = w ? weight_attrs(b, t, 1) : NULL;
-    if (!attr)
+    const hn_weights *w = t ? hn_build_weights(b, t, from, rows, 1) : NULL;
+    hn_value *bias = NULL;
+    if (!w)
         return NULL;
     if (hn_has(b, bias_name, layer)) {
         hn_value *all = hn_build_vector(b, bias_name, layer, hn_shape_product(&t->shape, 0, t->shape.rank - 1));
         if (!all)
             return NULL;
-        hn_tensor part = { HN_F32, { 1, { w->t.shape.dim[0] } }, (float *)all->t.data + from };
+        hn_tensor part = { HN_F32, { 1, { (int64_t)w->rows } }, (float *)all->t.data + from };
         TRY(hn_graph_add_const(b->cx, b->g, bias_name, &part, &bias));
     }
-    hn_value *y = hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w, bias }, bias ? 3 : 2, attr, 2);
+    hn_value *y = hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w->w, bias }, bias ? 3 : 2, w->attr, HN_WEIGHT_ATTRS);
     return hn_lora_add(b, y, x, t->name, from, rows);
 }
 
@@ -214,11 +244,10 @@ hn_value *hn_lm_linear(hn_build *b, hn_value *x, const char *name, int layer)
 hn_value *hn_lm_embed(hn_build *b, float scale)
 {
     const hn_gguf_tensor *t = hn_build_take(b, "token_embd.weight", -1);
-    hn_value *w = t ? hn_build_matrix(b, t, 0, 0) : NULL;
-    hn_attr *attr = w ? weight_attrs(b, t, scale) : NULL;
-    if (!attr)
+    const hn_weights *w = t ? hn_build_weights(b, t, 0, 0, scale) : NULL;
+    if (!w)
         return NULL;
-    return hn_build_node(b, "hone", "Embedding", (hn_value *[]){ b->ids, w }, 2, attr, 3);
+    return hn_build_node(b, "hone", "Embedding", (hn_value *[]){ b->ids, w->w }, 2, w->attr, HN_WEIGHT_ATTRS);
 }
 
 static hn_value *rms(hn_build *b, hn_value *x, hn_value *weight)

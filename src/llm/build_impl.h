@@ -19,6 +19,12 @@ hn_value *hn_build_floats(hn_build *b, const char *name, const hn_shape *s);    
  * dimension is a matrix of one row, experts lie one below the other. */
 hn_value *hn_build_matrix(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows);
 
+/* The same as an operand of Linear or Embedding (whose factor is `scale`), with the attributes that say how it lies:
+ * in panels where the file has panels and the rows are whole ones. */
+enum { HN_WEIGHT_ATTRS = 4 };
+typedef struct hn_weights { hn_value *w; size_t rows; hn_attr *attr; } hn_weights;
+hn_weights *hn_build_weights(hn_build *b, const hn_gguf_tensor *t, size_t from, size_t rows, float scale);
+
 hn_attr *hn_build_attrs(hn_build *b, size_t count);                               /* at least one, zeroed */
 static inline hn_attr hn_attr_whole(const char *name, int64_t v)
 {

@@ -232,7 +232,7 @@ enum { FORGET_TOKENS = 8 };
 static void forget_embedding(const hn_lm *m)
 {
     const hn_gguf_tensor *t = hn_gguf_tensor_find(m->file, "token_embd.weight");
-    if (t)
+    if (t && !t->panels)                         /* panels are the output's matrix, too */
         hn_file_release(t->data, t->size);
 }
 

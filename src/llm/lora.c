@@ -111,13 +111,8 @@ void hn_lora_close(hn_lora *l)
 
 static hn_value *times(hn_build *b, hn_value *x, const hn_gguf_tensor *t, size_t from, size_t rows)
 {
-    hn_value *w = hn_build_matrix(b, t, from, rows);
-    hn_attr *attr = w ? hn_build_attrs(b, 2) : NULL;
-    if (!attr)
-        return NULL;
-    attr[0] = hn_attr_whole("qtype", hn_qtype_get(t->type)->number);
-    attr[1] = hn_attr_whole("k", t->shape.dim[1]);
-    return hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w }, 2, attr, 2);
+    const hn_weights *w = hn_build_weights(b, t, from, rows, 1);
+    return w ? hn_build_node(b, "hone", "Linear", (hn_value *[]){ x, w->w }, 2, w->attr, HN_WEIGHT_ATTRS) : NULL;
 }
 
 hn_value *hn_lora_add(hn_build *b, hn_value *y, hn_value *x, const char *weight, size_t from, size_t rows)

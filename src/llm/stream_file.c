@@ -59,7 +59,7 @@ static uint64_t add_file(uint64_t h, const hn_gguf *g)
     for (size_t i = 0; i < g->tensor_count; i++) {
         const hn_gguf_tensor *t = &g->tensors[i];
         h = add_ends(h, t->name, strlen(t->name));
-        h = add_sum(h, &(uint64_t){ (uint64_t)t->type }, sizeof(uint64_t));
+        h = add_sum(h, &(uint64_t){ (uint64_t)t->type + (t->panels ? 256 : 0) }, sizeof(uint64_t));
         h = add_ends(h, t->data, t->size);
     }
     for (size_t i = 0; i < g->value_count; i++) {
@@ -83,18 +83,28 @@ static uint64_t model_sum(const hn_stream *s)
 
 /* ---- Walking over the rows --------------------------------------------------------------------------- */
 
-/* A stretch of rows that lie together. */
-typedef hn_err on_rows(void *user, char *rows, size_t bytes);
+/* Rows of one page, which go through `rows`, [HN_KV_PAGE, row_size]. */
+typedef struct walk {
+    hn_kv *kv;
+    size_t layer, page, n;
+    int values;
+    char *rows;
+} walk;
 
-static hn_err each_rows(const hn_kv *kv, size_t tokens, const uint32_t *first, on_rows *each, void *user)
+typedef hn_err on_rows(void *user, const walk *w);
+
+static hn_err each_rows(hn_ctx *cx, hn_kv *kv, size_t tokens, const uint32_t *first, on_rows *each, void *user)
 {
-    for (size_t page = 0; page * HN_KV_PAGE < tokens; page++) {
-        size_t bytes = hn_min(HN_KV_PAGE, tokens - page * HN_KV_PAGE) * kv->row_size;
-        for (size_t layer = 0; layer < kv->o.layers; layer++)
-            for (int values = 0; values < 2 && page >= first[kv->place[layer] & 1]; values++)
-                HN_TRY(each(user, hn_kv_rows(kv, layer, values, page), bytes));
+    walk w = { .kv = kv, .rows = hn_alloc(cx, hn_mul(HN_KV_PAGE, kv->row_size)) };
+    hn_err e = w.rows ? HN_OK : hn_nomem(cx, "a page of rows");
+    for (; w.page * HN_KV_PAGE < tokens; w.page++) {
+        w.n = hn_min(HN_KV_PAGE, tokens - w.page * HN_KV_PAGE);
+        for (w.layer = 0; w.layer < kv->o.layers; w.layer++)
+            for (w.values = 0; w.values < 2 && w.page >= first[kv->place[w.layer] & 1] && !e; w.values++)
+                e = each(user, &w);
     }
-    return HN_OK;
+    hn_free(cx, w.rows);
+    return e;
 }
 
 static head head_of(const hn_stream *s)
@@ -113,17 +123,19 @@ static head head_of(const hn_stream *s)
 
 typedef struct writer { hn_ctx *cx; hn_file_out file; uint64_t sum; } writer;
 
-static hn_err sum_rows(void *user, char *rows, size_t bytes)
+static hn_err sum_rows(void *user, const walk *at)
 {
     writer *w = user;
-    w->sum = add_sum(w->sum, rows, bytes);
+    hn_kv_save(at->kv, at->layer, at->values, at->page, at->n, at->rows);
+    w->sum = add_sum(w->sum, at->rows, at->n * at->kv->row_size);
     return HN_OK;
 }
 
-static hn_err write_rows(void *user, char *rows, size_t bytes)
+static hn_err write_rows(void *user, const walk *at)
 {
     writer *w = user;
-    return hn_file_out_add(w->cx, &w->file, rows, bytes);
+    hn_kv_save(at->kv, at->layer, at->values, at->page, at->n, at->rows);
+    return hn_file_out_add(w->cx, &w->file, at->rows, at->n * at->kv->row_size);
 }
 
 static hn_err write_all(writer *w, const hn_stream *s, const head *h)
@@ -131,7 +143,7 @@ static hn_err write_all(writer *w, const hn_stream *s, const head *h)
     HN_TRY(hn_file_out_add(w->cx, &w->file, h, sizeof *h));
     HN_TRY(hn_file_out_add(w->cx, &w->file, s->held, s->kv->count * sizeof *s->held));
     HN_TRY(hn_file_out_add(w->cx, &w->file, s->kv->state, s->kv->o.state * sizeof *s->kv->state));
-    return each_rows(s->kv, s->kv->count, h->first, write_rows, w);
+    return each_rows(w->cx, s->kv, s->kv->count, h->first, write_rows, w);
 }
 
 hn_err hn_stream_save(hn_ctx *cx, const hn_stream *s, const char *path)
@@ -140,7 +152,7 @@ hn_err hn_stream_save(hn_ctx *cx, const hn_stream *s, const char *path)
     head h = head_of(s);
     w.sum = add_sum(add_sum(1, s->held, s->kv->count * sizeof *s->held), s->kv->state,
                     s->kv->o.state * sizeof *s->kv->state);
-    HN_TRY(each_rows(s->kv, s->kv->count, h.first, sum_rows, &w));
+    HN_TRY(each_rows(cx, s->kv, s->kv->count, h.first, sum_rows, &w));
     h.sum = w.sum;
     HN_TRY(hn_file_out_open(cx, path, &w.file));
     hn_err e = write_all(&w, s, &h);
@@ -189,11 +201,11 @@ static size_t rows_bytes(const hn_kv *kv, const head *h)
 
 typedef struct reader { const char *at; } reader;
 
-static hn_err read_rows(void *user, char *rows, size_t bytes)
+static hn_err read_rows(void *user, const walk *at)
 {
     reader *r = user;
-    memcpy(rows, r->at, bytes);
-    r->at += bytes;
+    hn_kv_load(at->kv, at->layer, at->values, at->page, at->n, r->at);
+    r->at += at->n * at->kv->row_size;
     return HN_OK;
 }
 
@@ -215,7 +227,7 @@ static hn_err fill(hn_ctx *cx, hn_stream *s, const head *h, const char *body)
         kv->group[i].first = h->first[i];
     hn_err e = hn_kv_reserve(cx, kv, (size_t)h->tokens);
     if (!e)
-        e = each_rows(kv, (size_t)h->tokens, h->first, read_rows, &r);
+        e = each_rows(cx, kv, (size_t)h->tokens, h->first, read_rows, &r);
     if (!e) {
         kv->count = (size_t)h->tokens;
         memcpy(s->held, body, ids);

@@ -40,7 +40,21 @@ static void tell(json_t *list, const char *figure, errors *e)
 
 /* ---- Decode ---------------------------------------------------------------------------------------- */
 
-typedef struct row { const char *device, *class, *model, *quant; hn_token_cost cost; double rate, gbytes; } row;
+typedef struct row {
+    const char *device, *class, *model, *quant;
+    hn_token_cost cost;
+    double rate, gbytes;
+    bool old;
+} row;
+
+/* Builds of May 2024 and before launched each kernel of a layer by itself; since then NVIDIA's cards are given a
+ * recorded graph of them. */
+static bool built_before_graphs(const hn_csv *t, size_t i)
+{
+    const char *built = hn_csv_text(t, i, "built");
+    return strcmp(hn_csv_text(t, i, "accel_class"), "nvidia-gpu") == 0 && built[0] &&
+           strcmp(built, "2024-05") <= 0;
+}
 
 /* Rows that can be counted with: bandwidth known, type of the weights stated. */
 static size_t decode_rows(const hn_csv *t, row *out)
@@ -53,7 +67,8 @@ static size_t decode_rows(const hn_csv *t, row *out)
                   hn_csv_text(t, i, "quant"),
                   { hn_csv_real(t, i, "file_gib") * 1073741824.0, hn_csv_real(t, i, "layers") },
                   hn_csv_real(t, i, "decode_tok_s"),
-                  hn_csv_real(t, i, "bandwidth_gbs") };
+                  hn_csv_real(t, i, "bandwidth_gbs"),
+                  built_before_graphs(t, i) };
         if (r.cost.bytes > 0 && r.cost.layers > 0 && r.rate > 0 && r.gbytes > 0 &&
             !strstr(hn_csv_text(t, i, "note"), "not stated"))
             out[n++] = r;
@@ -115,55 +130,132 @@ static void decode_alone(const row *r, size_t n, errors *flat, errors *own)
     }
 }
 
-/* One row of a device carried to its others.  smallest: only from the model that is quickest to measure. */
-static void decode_carried(const row *r, size_t n, bool smallest, errors *e)
+/* What a device's own share of bandwidth goes with: microseconds a layer, and how many times that before graphs. */
+typedef struct carrier { double us, old_times; } carrier;
+
+static double carry(const carrier *c, const row *from, const row *to)
 {
-    for (size_t i = 0; i < n; i++) {
-        const hn_class *c = hn_class_find(r[i].class);
-        bool least = true;
-        for (size_t k = 0; k < n; k++)
-            if (strcmp(r[k].device, r[i].device) == 0 &&
-                (r[k].cost.bytes < r[i].cost.bytes || (r[k].cost.bytes == r[i].cost.bytes && k < i)))
-                least = false;
-        if ((smallest && !least) || !c->layer_us)
+    double us = c->us * (from->old ? c->old_times : 1), to_us = c->us * (to->old ? c->old_times : 1);
+    return hn_decode_rate(hn_decode_eta(us, &from->cost, from->gbytes, from->rate), to_us, &to->cost, to->gbytes);
+}
+
+/* One device's rows of two models or two precisions. */
+static bool is_pair(const row *a, const row *b)
+{
+    return strcmp(a->device, b->device) == 0 &&
+           !(strcmp(a->model, b->model) == 0 && strcmp(a->quant, b->quant) == 0);
+}
+
+/* Least sum of |log(carried / measured)| on a grid, over a class's pairs without those of one device. */
+static carrier carrier_fit(const row *r, size_t n, const char *class, const char *without)
+{
+    carrier best = { 0, 1 };
+    double least = INFINITY;
+    for (int us = 0; us <= 400; us += 10)
+        for (int times = 2; times <= 6; times++) {
+            carrier c = { us, times * 0.5 };
+            double sum = 0;
+            for (size_t i = 0; i < n && sum < least; i++)
+                for (size_t k = 0; k < n && strcmp(r[i].class, class) == 0 && strcmp(r[i].device, without) != 0;
+                     k++)
+                    if (is_pair(&r[i], &r[k]))
+                        sum += fabs(log(carry(&c, &r[i], &r[k]) / r[k].rate));
+            if (sum < least) {
+                least = sum;
+                best = c;
+            }
+        }
+    return best;
+}
+
+/* A row of a device carried to its others, by what the other devices of its class say. */
+static void decode_carried(const row *r, size_t n, errors *any, errors *smallest)
+{
+    for (size_t d = 0; d < n; d++) {
+        const hn_class *class = hn_class_find(r[d].class);
+        if (!first_of_device(r, d) || !class->own_us)
             continue;
-        double eta = hn_decode_eta(c->layer_us, &r[i].cost, r[i].gbytes, r[i].rate);
-        for (size_t k = 0; k < n; k++)
-            if (k != i && strcmp(r[k].device, r[i].device) == 0 &&
-                !(strcmp(r[k].model, r[i].model) == 0 && strcmp(r[k].quant, r[i].quant) == 0))
-                add(e, hn_decode_rate(eta, c->layer_us, &r[k].cost, r[k].gbytes), r[k].rate);
+        carrier c = class->devices > 1 ? carrier_fit(r, n, r[d].class, r[d].device)
+                                       : (carrier){ class->own_us, 1 };
+        const row *least = &r[d];
+        for (size_t i = d; i < n; i++)
+            if (strcmp(r[i].device, r[d].device) == 0 && r[i].cost.bytes < least->cost.bytes)
+                least = &r[i];
+        for (size_t i = d; i < n; i++)
+            for (size_t k = d; k < n && strcmp(r[i].device, r[d].device) == 0; k++)
+                if (is_pair(&r[i], &r[k])) {
+                    double rate = carry(&c, &r[i], &r[k]);
+                    add(any, rate, r[k].rate);
+                    if (&r[i] == least)
+                        add(smallest, rate, r[k].rate);
+                }
     }
 }
 
 /* ---- Vision ---------------------------------------------------------------------------------------- */
 
-/* The roofline against the best measured row, for every catalogue device and model that have one. */
-static void vision(const hn_world *w, hn_arena *a, errors *roof)
+typedef struct image { const char *device; hn_image_cost cost; double ms; bool accelerator; } image;
+
+/* Every model of the catalogue on every device with a row of MLPerf's edge rounds and a known peak: the best row. */
+static size_t image_rows(const hn_world *w, hn_arena *a, image *out, size_t most)
 {
     const json_t *devices = hn_catalog_shelf(w->c, HN_SHELF_DEVICES),
                  *models = hn_catalog_shelf(w->c, HN_SHELF_MODELS), *de, *me;
-    hn_world blind = *w;
-    hn_csv empty = { .rows = 0 };
-    hn_needs n;
-    size_t i, k;
-    blind.vision_rows = &empty;
-    hn_needs_clear(&n);
+    hn_world edge = *w;
+    hn_csv none = { .rows = 0 };
+    hn_needs needs;
+    size_t i, k, n = 0;
+    edge.tiny_rows = &none;
+    hn_needs_clear(&needs);
     json_array_foreach(devices, i, de)
         json_array_foreach(models, k, me) {
             hn_device d;
             hn_model m;
             hn_precision p[HN_PRECISIONS_MAX];
-            hn_offer seen, guess;
+            hn_offer o;
+            image one = { .device = hn_entry_text(de, "id") };
             hn_device_of(w->c, de, 0, &d);
             hn_model_of(w->c, me, &m);
-            for (size_t q = 0, count = m.ops > 0 && !m.lm ? hn_model_precisions(w->c, &m, p) : 0; q < count;
-                 q++) {
-                hn_offer_make(w, &d, &m, &p[q], &n, a, &seen);
-                hn_offer_make(&blind, &d, &m, &p[q], &n, a, &guess);
-                if (seen.image_ms.basis == HN_MEASURED && guess.image_ms.mid > 0)
-                    add(roof, guess.image_ms.mid, seen.image_ms.mid);
+            for (size_t q = 0, count = m.ops > 0 && !m.lm ? hn_model_precisions(w->c, &m, p) : 0;
+                 q < count && n < most; q++) {
+                hn_offer_make(&edge, &d, &m, &p[q], &needs, a, &o);
+                if (o.image_ms.basis != HN_MEASURED || !hn_offer_image_cost(&d, &m, &p[q], &one.cost))
+                    continue;
+                one.ms = o.image_ms.mid;
+                one.accelerator = !d.gflops.known;
+                out[n++] = one;
             }
         }
+    return n;
+}
+
+/* Share of the peak and wait, fitted on the accelerators without one of them. */
+static void image_fit(const image *r, size_t n, const char *without, double *share, double *wait)
+{
+    double least = INFINITY;
+    for (int s = 5; s <= 100; s++)
+        for (int w = 0; w <= 40; w++) {
+            double sum = 0;
+            for (size_t i = 0; i < n && sum < least; i++)
+                if (r[i].accelerator && strcmp(r[i].device, without) != 0)
+                    sum += fabs(log(hn_image_ms(&r[i].cost, s * 0.01, w * 0.05) / r[i].ms));
+            if (sum < least) {
+                least = sum;
+                *share = s * 0.01;
+                *wait = w * 0.05;
+            }
+        }
+}
+
+static void vision_left_out(const image *r, size_t n, errors *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        double share = 0, wait = 0;
+        if (!r[i].accelerator)
+            continue;
+        image_fit(r, n, r[i].device, &share, &wait);
+        add(e, hn_image_ms(&r[i].cost, share, wait), r[i].ms);
+    }
 }
 
 /* ---- Published rates -------------------------------------------------------------------------------- */
@@ -248,12 +340,14 @@ static void claims(const hn_world *w, json_t *list)
 
 hn_err hn_accuracy(hn_ctx *cx, const hn_world *w, hn_arena *a, json_t **out)
 {
-    size_t most = w->lm_rows->rows, n;
+    size_t most = w->lm_rows->rows, images = w->vision_rows->rows, n;
     row *r = HN_NEW(a, row, most + 1);
-    errors e = { HN_NEW(a, double, most * most + 4096), 0 }, f = { HN_NEW(a, double, most + 1), 0 };
+    image *v = HN_NEW(a, image, images + 1);
+    errors e = { HN_NEW(a, double, most * most + images + 1), 0 },
+           f = { HN_NEW(a, double, most * most + 1), 0 };
     json_t *list = json_array(), *said = json_array(),
            *j = json_pack("{s:o, s:o}", "errors", list, "claims", said);
-    if (!r || !e.v || !f.v || !j)
+    if (!r || !v || !e.v || !f.v || !j)
         return hn_nomem(cx, "the errors");
     n = decode_rows(w->lm_rows, r);
     decode_left_out(r, n, &e);
@@ -261,12 +355,12 @@ hn_err hn_accuracy(hn_ctx *cx, const hn_world *w, hn_arena *a, json_t **out)
     decode_alone(r, n, &e, &f);
     tell(list, "decode, only device of its class: a flat 55 %", &e);
     tell(list, "decode, only device of its class: its own constants", &f);
-    decode_carried(r, n, true, &e);
-    tell(list, "decode, calibrated by the device's smallest row", &e);
-    decode_carried(r, n, false, &e);
+    decode_carried(r, n, &e, &f);
+    tell(list, "decode, calibrated by the device's smallest row", &f);
     tell(list, "decode, calibrated by any one row", &e);
-    vision(w, a, &e);
-    tell(list, "vision, roofline against the measured row", &e);
+    n = image_rows(w, a, v, images);
+    vision_left_out(v, n, &e);
+    tell(list, "vision, each device left out", &e);
     claims(w, said);
     *out = j;
     return HN_OK;

@@ -23,7 +23,7 @@ typedef struct hn_model {
     double rest;                     /* of that, what the last large page has left over, if large pages are to be had */
     double arena;                    /* activations and scratch */
     double own;                      /* what this program writes besides */
-    size_t plain_steps;              /* run by operators' own code, whose scratch nobody knows beforehand */
+    size_t plain_steps;              /* run by operators' own code, whose scratch could not be found out */
 } hn_model;
 
 typedef struct hn_precision {
@@ -41,8 +41,8 @@ void hn_model_of(const hn_catalog *c, const json_t *entry, hn_model *out);
 /* Smallest first.  Of a file: what it is. */
 size_t hn_model_precisions(const hn_catalog *c, const hn_model *m, hn_precision out[HN_PRECISIONS_MAX]);
 
-/* Exact figures from a model file: GGUF, ONNX or TFLite.  The plans that a session would run on are made,
- * none is run.  base: bytes the bare program had written (private, dirty) at its start. */
+/* Exact figures from a model file: GGUF, ONNX or TFLite.  The plans that a session would run on are made; one with
+ * steps in operators' plain code is run once.  base: bytes the bare program had written at its start. */
 hn_err hn_model_read(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *out);
 
 #endif

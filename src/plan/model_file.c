@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model_file.c: a model's exact figures from its file, without running it.
+/* model_file.c: a model's exact figures from its file.
  *
  * Language models: tensors' own sizes, and the same plans for one token and for a chunk that a stream will
  * make, measured and not packed.  Graphs: the plan that a session will be made of, packed, since what packing
- * and folding leave behind is known only then; the session's one block is added to it. */
+ * and folding leave behind is known only then, with a session on it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "formats/format.h"
 #include "llm/lm.h"
 #include "plan/model.h"
-#include "runtime/plan.h"
+#include "runtime/session.h"
 
 /* Written by every run, much the same for every model: the first pages of a thread's stack; of a stream also the
  * lists of its three sessions, the tokens it holds, and what the C library keeps. */
@@ -57,16 +57,18 @@ static void sum_tensors(const hn_gguf *g, hn_model *m)
     }
 }
 
-/* Packed weights ask for large pages: where the system gives them, the last one is whole. */
+/* Packed weights ask for large pages: where the system gives them, the last one is whole.  A system that does not say
+ * (a container without /sys) gives them, as Linux does unless told otherwise. */
 static double in_pages(double packed)
 {
     enum { LARGE_PAGE = 2 << 20 };
-    char mode[64] = "[never]";
+    char mode[64] = "";
     FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-    if (f && !fgets(mode, sizeof mode, f))
-        mode[0] = 0;
-    if (f)
+    if (f) {
+        if (!fgets(mode, sizeof mode, f))
+            mode[0] = 0;
         fclose(f);
+    }
     return strstr(mode, "[never]") ? packed : ceil(packed / LARGE_PAGE) * LARGE_PAGE;
 }
 
@@ -134,19 +136,69 @@ static hn_err fixed_shapes(hn_ctx *cx, const hn_graph *g, hn_arena *a, hn_shape 
     return HN_OK;
 }
 
-/* Bytes written once a session's block is there and full: it may lie where packing and folding left room, so what
- * was written before it and the block itself do not simply add up. */
-static double with_block(hn_ctx *cx, const hn_plan *p, size_t before)
+static bool has_bodies(const hn_graph *g)
 {
-    size_t bytes = p->stats.arena_bytes;
-    char *block = hn_alloc_aligned(cx, bytes);
-    if (!block)
-        return (double)(written_since(before) + bytes);
-    for (size_t i = 0; i < bytes; i += 4096)
-        ((volatile char *)block)[i] = 1;
-    size_t written = written_since(before);
-    hn_free_aligned(cx, block);
-    return (double)written;
+    for (size_t i = 0; i < g->node_count; i++)
+        for (int k = 0; k < g->node[i]->attr_count; k++)
+            if (g->node[i]->attr[k].kind == HN_ATTR_GRAPH)
+                return true;
+    return false;
+}
+
+/* Zeros for every input; a text or a list gets none, and then *all is false. */
+static hn_err make_inputs(hn_ctx *cx, const hn_graph *g, const hn_shape *shape, hn_arena *a, hn_tensor **out, bool *all)
+{
+    hn_tensor *t = HN_NEW(a, hn_tensor, g->in_count + 1);
+    *all = true;
+    for (size_t i = 0; t && i < g->in_count; i++) {
+        t[i] = (hn_tensor){ g->in[i]->t.dtype, shape[i], NULL };
+        if (hn_dtype_class(t[i].dtype) == HN_CLASS_S || hn_is_list(t[i].dtype))
+            *all = false;
+        else if (!(t[i].data = hn_arena_get(a, hn_max(hn_bytes(&t[i]), 1), 64)))
+            return hn_nomem(cx, "inputs");
+    }
+    *out = t;
+    return t ? HN_OK : hn_nomem(cx, "inputs");
+}
+
+/* Makes a session and fills its block, which may lie where packing and folding left room: what was written before and
+ * the block itself do not simply add up.
+ *
+ * What operators' plain code needs besides is known once it has run.  So a plan with such steps is run on zeros, but
+ * not one with bodies, which may loop for as long as its file likes.  *open: plain steps that were not run. */
+static hn_err fill_session(hn_ctx *cx, const hn_plan *p, const hn_graph *g, const hn_tensor *in, bool runs,
+                           hn_session **out, size_t *open)
+{
+    hn_ctx quiet = { .env = cx->env };
+    size_t plain = 0;
+    for (size_t i = 0; i < p->step_count; i++)
+        plain += strcmp(p->step[i].impl->name, "eval") == 0;
+    HN_TRY(hn_session_new(cx, p, NULL, out));
+    for (size_t i = 0; i < g->in_count; i++)
+        hn_session_bind_input(*out, i, in[i].data);
+    runs = runs && plain && !has_bodies(g) && hn_session_run(&quiet, *out) == HN_OK;
+    *open = runs ? 0 : plain;
+    hn_session_touch(*out);
+    return HN_OK;
+}
+
+static void describe(const hn_graph *g, const hn_tensor *in, const hn_plan *p, hn_model *m)
+{
+    bool floats = false;
+    size_t inputs = 0;
+    for (size_t i = 0; i < g->in_count; i++)
+        inputs += hn_bytes(&in[i]);
+    for (size_t i = 0; i < g->value_count; i++)
+        if (hn_is_const(g->value[i])) {
+            const hn_tensor *t = &g->value[i]->t;
+            m->params += (double)hn_count(t);
+            floats |= t->dtype == HN_F32 && hn_count(t) > 64;
+        }
+    m->family = "graph";
+    m->task = "";
+    m->precision = floats ? "FP32" : "INT8";
+    m->ops = p->stats.macs * 2;
+    m->arena = (double)(p->stats.arena_bytes + inputs);
 }
 
 static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t base, hn_arena *a, hn_model *m)
@@ -154,37 +206,34 @@ static hn_err read_graph(hn_ctx *cx, const char *path, unsigned threads, size_t 
     size_t before = hn_written_bytes();
     hn_source src = { 0 };
     hn_shape *shape = NULL;
+    hn_tensor *in = NULL;
+    hn_arena *inputs = NULL;
     hn_plan *p = NULL;
+    hn_session *s = NULL;
+    bool all = false;
     HN_TRY(hn_source_open(cx, path, &src));
     hn_err e = hn_source_runnable(cx, &src);
     if (!e)
         e = fixed_shapes(cx, src.graph, a, &shape, m);
+    if (!e)
+        e = hn_arena_new(cx, 0, &inputs);
+    if (!e)
+        e = make_inputs(cx, src.graph, shape, inputs, &in, &all);
     if (!e) {
-        hn_plan_opts o = { .threads = threads, .in_shape = shape };
+        hn_plan_opts o = { .threads = threads, .in_shape = shape, .built = src.built, .built_count = src.built_count };
         e = hn_plan_new(cx, src.graph, &o, &p);
     }
     if (!e) {
-        bool floats = false;
-        size_t inputs = 0;
-        for (size_t i = 0; i < src.graph->in_count; i++)
-            inputs += hn_bytes(&(hn_tensor){ src.graph->in[i]->t.dtype, shape[i], NULL });
-        for (size_t i = 0; i < src.graph->value_count; i++)
-            if (hn_is_const(src.graph->value[i])) {
-                const hn_tensor *t = &src.graph->value[i]->t;
-                m->params += (double)hn_count(t);
-                floats |= t->dtype == HN_F32 && hn_count(t) > 64;
-            }
-        m->family = "graph";
-        m->task = "";
-        m->precision = floats ? "FP32" : "INT8";
-        m->ops = p->stats.macs * 2;
-        m->arena = (double)(p->stats.arena_bytes + inputs);
-        m->held = fmax(0, with_block(cx, p, before) - (double)p->stats.arena_bytes) + threads * STACK_BYTES;
-        for (size_t i = 0; i < p->step_count; i++)
-            m->plain_steps += strcmp(p->step[i].impl->name, "eval") == 0;
+        describe(src.graph, in, p, m);
+        e = fill_session(cx, p, src.graph, in, all, &s, &m->plain_steps);
+    }
+    if (!e) {
+        m->held = fmax(0, (double)written_since(before) - m->arena) + (threads - 1) * STACK_BYTES;
         m->own = (double)base;
     }
+    hn_session_free(s);
     hn_plan_free(cx, p);
+    hn_arena_free(inputs);
     hn_source_close(cx, &src);
     return e;
 }

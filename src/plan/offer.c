@@ -194,6 +194,14 @@ static bool row_is_int8(const char *model, const char *framework)
            strstr(framework, "Nvidia") || strstr(framework, "Cloud AI") || strstr(framework, "QUALCOMM");
 }
 
+/* Of a part with an accelerator, rows that left it idle say nothing; a row that is not INT8 is FP32. */
+static bool row_counts(const hn_csv *t, size_t i, const hn_device *d, const char *precision)
+{
+    bool int8 = row_is_int8(hn_csv_text(t, i, "model"), hn_csv_text(t, i, "framework"));
+    return strcmp(precision, int8 ? "INT8" : "FP32") == 0 &&
+           !(d->tops_int8 > 0 && hn_csv_real(t, i, "accelerators") == 0);
+}
+
 /* The best SingleStream row: what the hardware was shown to do. */
 static void image_from_rows(const hn_world *w, hn_offer *o, hn_arena *a)
 {
@@ -204,14 +212,13 @@ static void image_from_rows(const hn_world *w, hn_offer *o, hn_arena *a)
         return;
     }
     const hn_csv *t = w->vision_rows;
-    bool int8 = strcmp(o->precision.name, "INT8") == 0;
     for (size_t i = 0; i < t->rows; i++) {
         const char *framework = hn_csv_text(t, i, "framework");
         double ms = hn_csv_real(t, i, "value");
         if (strcmp(hn_csv_text(t, i, "scenario"), "SingleStream") != 0 || !(ms > 0) ||
             !same_device(o->device, hn_csv_text(t, i, "device")) ||
             !has_row_name(o->model, hn_csv_text(t, i, "model")) ||
-            row_is_int8(hn_csv_text(t, i, "model"), framework) != int8 ||
+            !row_counts(t, i, o->device, o->precision.name) ||
             (o->image_ms.mid > 0 && ms >= o->image_ms.mid))
             continue;
         o->image_ms = (hn_band){ ms * 0.95, ms, ms * 1.15, HN_MEASURED };
@@ -241,29 +248,32 @@ static void image_from_tiny(const hn_world *w, hn_offer *o, hn_arena *a)
     }
 }
 
-/* A fixed wait and a share of the dense peak, fitted on the accelerator rows; a factor of two either way. */
+bool hn_offer_image_cost(const hn_device *d, const hn_model *m, const hn_precision *p, hn_image_cost *out)
+{
+    bool int8 = strcmp(p->name, "INT8") == 0;
+    double peak = d->gflops.known ? d->gflops.low * 1e9 * (int8 ? 2 : 1)
+                                  : d->tops_int8 * 1e12 / (int8 ? 1 : strcmp(p->name, "FP16") == 0 ? 2 : 8);
+    if (!(m->ops > 0) || !(peak > 0))
+        return false;
+    *out = (hn_image_cost){ m->ops / peak * 1e3,
+                            d->bandwidth.known ? p->bytes / (0.5 * d->bandwidth.low * 1e9) * 1e3 : 0 };
+    return true;
+}
+
+/* The share and the wait of accelerators were fitted on their rows; a factor of two either way. */
 static void image_from_roofline(hn_offer *o)
 {
     const hn_device *d = o->device;
-    bool int8 = strcmp(o->precision.name, "INT8") == 0;
-    double peak = int8 ? d->tops_int8 * 1e12
-                       : d->tops_int8 * 1e12 / (strcmp(o->precision.name, "FP16") == 0 ? 2 : 8),
-           share = 0.28, fixed = 0.35;
-    if (d->gflops.known) {
-        peak = d->gflops.low * 1e9 * (int8 ? 2 : 1);
-        share = 0.30;
-        fixed = 0.5;
-    }
-    if (!(o->model->ops > 0) || !(peak > 0)) {
+    hn_image_cost cost;
+    if (!hn_offer_image_cost(d, o->model, &o->precision, &cost)) {
         o->image_from = o->model->ops > 0 ? d->tops_why : "the model's work is not known";
         return;
     }
-    double bytes_ms = d->bandwidth.known ? o->precision.bytes / (0.5 * d->bandwidth.low * 1e9) * 1e3 : 0;
-    double mid = fixed + fmax(o->model->ops / (peak * share) * 1e3, bytes_ms);
+    double mid = d->gflops.known ? hn_image_ms(&cost, 0.30, 0.5) : hn_image_ms(&cost, 0.21, 0.35);
     o->image_ms = (hn_band){ mid / 2, mid, mid * 2, HN_ESTIMATED };
     o->image_from = d->gflops.known
                         ? "roofline: 30 % of its f32 peak, a factor of two either way"
-                        : "roofline: 28 % of its dense peak and 0.35 ms, a factor of two either way";
+                        : "roofline: 21 % of its dense peak and 0.35 ms, a factor of two either way";
 }
 
 /* ---- Power ------------------------------------------------------------------------------------------ */

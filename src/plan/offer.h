@@ -46,7 +46,9 @@ typedef struct hn_offer {
 void hn_offer_make(const hn_world *w, const hn_device *d, const hn_model *m, const hn_precision *p,
                    const hn_needs *n, hn_arena *a, hn_offer *out);
 
-/* Where it runs: the runtime tree's answer for this device and model, as an id of the catalogue. */
+/* What an image of this model costs at the device's peak; false: its work or the peak is not known. */
+bool hn_offer_image_cost(const hn_device *d, const hn_model *m, const hn_precision *p, hn_image_cost *out);
+
 double hn_kv_element(const char *type);          /* bytes; "f16" 2 */
 
 #endif

@@ -90,7 +90,7 @@ static void calibrate(const hn_draft *d, hn_device *dev)
     const hn_calibration *k = d->ask->calibration;
     if (k && dev->bandwidth.known) {
         hn_token_cost t = { k->bytes, k->layers };
-        dev->eta = hn_decode_eta(dev->roof->layer_us, &t, dev->bandwidth.low, k->tokens_s);
+        dev->eta = hn_decode_eta(dev->roof->own_us, &t, dev->bandwidth.low, k->tokens_s);
     }
 }
 

@@ -29,7 +29,17 @@ void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fil
         fill(arg, b);
     return b;
 }
+void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
+{
+    p->spared |= 1u << from;
+    return hn_packs_keep(p->cx, p->packs, bytes, made);
+}
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
+
+size_t hn_prep_cut(const hn_prep *p, size_t n)
+{
+    return p->variant == 1 ? hn_ceil_div(n, 2) : p->variant == 2 ? hn_mul(n, 2) : n;
+}
 
 hn_call hn_prep_call(const hn_prep *p)
 {

@@ -12,6 +12,7 @@
 #define HN_RUNTIME_IMPL_H
 
 #include "base/pool.h"
+#include "graph/built.h"
 #include "graph/op.h"
 #include "kernels/kernels.h"
 
@@ -43,6 +44,8 @@ typedef struct hn_prep {
     struct hn_packs *packs;
     struct hn_shared_packs *shared;       /* of the model's plans together, or NULL */
     hn_pool *pool;                        /* for packing; NULL: on this thread */
+    unsigned variant;                     /* how the work is cut, of impl->variants; 0: as prepare thinks best */
+    uint32_t spared;                      /* bit i: input i is read from its pack alone: hn_prep_weights sets it */
     bool forget_sources;                  /* weights are in a mapped file: give their pages back once packed */
 } hn_prep;
 
@@ -74,10 +77,15 @@ typedef struct hn_impl {
     bool spares_out;                      /* output 0 may be left out */
     unsigned inplace;                     /* bit i: output 0 may overwrite input i when sizes agree */
     bool (*accepts)(const hn_prep *p);
+    bool (*pays)(const hn_prep *p);       /* NULL: whenever it accepts.  Is it likely the fastest, where nobody measured? */
+    unsigned variants;                    /* ways to cut the work besides its own idea; none changes a result's bits */
     hn_err (*prepare)(hn_prep *p);        /* NULL: nothing to prepare */
     hn_err (*run)(const hn_run *r);
     /* NULL, or: takes on a summand, which as an operand will be input `i`.  sum: what the step then makes. */
     hn_absorb (*absorb)(void *state, const hn_tensor *summand, const hn_tensor *sum, int i, hn_act act);
+    /* NULL, or: whether a step of this implementation takes on the node of p too, prepared, which reads the same first
+     * input and constants.  Its operands 1.. become inputs in_at.. of the step, its result becomes result out_at. */
+    bool (*join)(void *state, hn_prep *p, int in_at, int out_at);
 } hn_impl;
 
 extern const hn_impl *const hn_impls[];   /* in order of preference; ends with NULL */
@@ -88,8 +96,15 @@ extern const hn_impl hn_impl_reorder;     /* plain to channels-last or back; wha
  * NULL while only measuring (hn_prep_measuring) and when out of memory. */
 void *hn_prep_pack(hn_prep *p, size_t bytes);
 bool hn_prep_measuring(const hn_prep *p);
+/* The same for weights made from input `from` alone, which is not read once it is packed: a plan file keeps the pack
+ * in the input's place.  *made: there is nothing to fill, the plan file has it or the plan is only measured. */
+void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made);
 /* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
+
+/* A number of rows, lines or tiles per piece of work, as the variant has it: 1 halves it, 2 doubles it. */
+enum { HN_VARIANTS_CUT = 2 };
+size_t hn_prep_cut(const hn_prep *p, size_t n);
 
 /* Small helpers for accepts. */
 hn_call hn_prep_call(const hn_prep *p);   /* the same operands as an operator call: for shared geometry */

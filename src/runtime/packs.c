@@ -18,11 +18,35 @@ void *hn_packs_get(hn_ctx *cx, hn_packs *p, size_t bytes)
     return b;
 }
 
+/* What a plan file has is read where it lies; nobody writes there, whatever the pointer's type says. */
+static void *from_file(hn_packs *p, size_t bytes)
+{
+    const hn_packed *have = p->kept_count < p->built->pack_count ? &p->built->pack[p->kept_count++] : NULL;
+    p->strange = p->strange || !have || have->bytes != bytes;
+    return p->strange ? NULL : (void *)(uintptr_t)have->data;
+}
+
+void *hn_packs_keep(hn_ctx *cx, hn_packs *p, size_t bytes, bool *made)
+{
+    *made = p->measure || p->built;
+    bytes = hn_round_up(bytes, 64);
+    if (p->built) {
+        p->mapped = hn_add(p->mapped, bytes);
+        return from_file(p, bytes);
+    }
+    void *b = hn_packs_get(cx, p, bytes);
+    if (!b || !hn_grow(cx, &p->kept, p->kept_count, &p->kept_cap, sizeof *p->kept))
+        return NULL;
+    p->kept[p->kept_count++] = (hn_packed){ b, bytes };
+    return b;
+}
+
 void hn_packs_fini(hn_ctx *cx, hn_packs *p)
 {
     for (size_t i = 0; i < p->count; i++)
         hn_free_aligned(cx, p->block[i]);
     hn_free(cx, p->block);
+    hn_free(cx, p->kept);
     *p = (hn_packs){ 0 };
 }
 

@@ -5,13 +5,18 @@
 
 #include <pthread.h>
 
-#include "base/ctx.h"
+#include "graph/built.h"
 
 typedef struct hn_packs {
     void **block;
     size_t count, cap;
     size_t bytes;
     bool measure;            /* count, allocate nothing */
+
+    hn_packed *kept; size_t kept_count, kept_cap;    /* those a plan file keeps, in the order in which they were made */
+    const hn_built *built;   /* where they come from instead, or NULL */
+    size_t mapped;           /* bytes that did */
+    bool strange;            /* the plan file has others than were asked for */
 } hn_packs;
 
 /* What the plans of one model share: each weight is packed once, by the plan that meets it first.  Safe to
@@ -35,6 +40,8 @@ void *hn_shared_packs_get(hn_shared_packs *s, const void *source, size_t bytes,
                           void (*fill)(void *arg, void *to), void *arg);
 
 void *hn_packs_get(hn_ctx *cx, hn_packs *p, size_t bytes);     /* zeroed; NULL also while measuring */
+/* One that a plan file keeps.  *made: it came from one, or is only counted. */
+void *hn_packs_keep(hn_ctx *cx, hn_packs *p, size_t bytes, bool *made);
 void hn_packs_fini(hn_ctx *cx, hn_packs *p);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct builder {
     const hn_plan_opts *o;
     int (*at)[2];                 /* per value: its slot in each layout, -1: none yet */
     int *step_of;                 /* per value: the step that makes it, -1: none */
+    uint32_t *uses;               /* per value */
     size_t step_cap, slot_cap;
 } builder;
 
@@ -193,18 +194,49 @@ static hn_layout operand_layout(const hn_impl *impl, hn_layout layout, const hn_
     return v->t.shape.rank == n->out[0]->t.shape.rank ? HN_CHANNELS_LAST : HN_PLAIN;
 }
 
-static const hn_impl *choose(const builder *b, hn_prep *prep)
+/* Can it run the node at all?  Sets the layout. */
+static bool takes(const builder *b, const hn_impl *i, hn_prep *prep)
 {
-    if (!b->o->eval_only)
-        for (const hn_impl *const *i = hn_impls; *i; i++) {
-            if (!prep->node->out[0] && !(*i)->spares_out)
-                continue;
-            prep->layout = layout_for(b, *i, prep->node);
-            if ((*i)->accepts(prep))
-                return *i;
+    if (!prep->node->out[0] && !i->spares_out)
+        return false;
+    prep->layout = layout_for(b, i, prep->node);
+    return i->accepts(prep);
+}
+
+/* As somebody chose before: a plan file, or a measurement. */
+static const hn_impl *choose_named(const builder *b, const hn_choice *c, hn_prep *prep)
+{
+    for (const hn_impl *const *i = hn_impls; *i; i++)
+        if (strcmp((*i)->name, c->impl) == 0 && takes(b, *i, prep) && c->variant <= (*i)->variants) {
+            prep->variant = c->variant;
+            return *i;
         }
-    prep->layout = HN_PLAIN;
-    return &hn_impl_eval;
+    return NULL;
+}
+
+/* In order of preference; `choice`: what was settled before, and what is settled now. */
+static hn_err choose(const builder *b, hn_prep *prep, hn_choice *choice, const hn_impl **out)
+{
+    *out = NULL;
+    if (!choice->impl && b->o->choose && !b->o->eval_only)
+        HN_TRY(b->o->choose(b->o->choose_user, prep, choice));
+    if (choice->impl && !b->o->eval_only && strcmp(choice->impl, hn_impl_eval.name) != 0) {
+        *out = choose_named(b, choice, prep);
+        if (!*out && b->p->packs->built)
+            return hn_fail(b->cx, HN_EFORMAT, "damaged: '%.40s' cannot run node '%s' (%s)", choice->impl,
+                           prep->node->name, prep->node->op->name);
+    }
+    if (!*out)
+        *choice = (hn_choice){ 0 };
+    for (const hn_impl *const *i = hn_impls; *i && !*out && !b->o->eval_only; i++)
+        if (takes(b, *i, prep) && (!(*i)->pays || (*i)->pays(prep)))
+            *out = *i;
+    if (!*out) {
+        prep->layout = HN_PLAIN;
+        *out = &hn_impl_eval;
+    }
+    choice->impl = (*out)->name;
+    return HN_OK;
 }
 
 static bool shapes_known(const hn_node *n, const builder *b)
@@ -247,7 +279,7 @@ static hn_step *host_of(builder *b, const hn_value *v)
     int at = b->step_of[v->index];
     hn_step *s = at >= 0 ? &b->p->step[at] : NULL;
     if (!s || !s->impl->absorb || s->dynamic || s->node->act.kind != HN_ACT_NONE || s->node->out[0] != v ||
-        b->at[v->index][!s->layout] >= 0 || hn_graph_uses(b->p->graph, v) != 1)
+        b->at[v->index][!s->layout] >= 0 || b->uses[v->index] != 1)
         return NULL;
     return s;
 }
@@ -298,7 +330,65 @@ static hn_err absorb_sum(builder *b, const hn_node *n, bool *done)
     return HN_OK;
 }
 
-static hn_err add_node(builder *b, const hn_node *n)
+/* What prepare said it reads only packed. */
+static hn_err note_spared(builder *b, const hn_node *n, const hn_prep *prep)
+{
+    for (int i = 0; i < n->in_count && i < 32; i++)
+        if (n->in[i] && prep->spared >> i & 1)
+            b->p->spared[n->in[i]->index]++;
+    if (b->p->packs->strange)
+        return hn_fail(b->cx, HN_EFORMAT, "damaged: packed weights of node '%s' (%s) have another size", n->name,
+                       n->op->name);
+    return HN_OK;
+}
+
+/* ---- Nodes taken on by a step with the same input ------------------------------------------- */
+
+enum { NEAR = 8 };                /* steps looked back on */
+
+static bool rest_is_constant(const hn_plan *p, const hn_node *n, const int *in)
+{
+    for (int i = 1; i < n->in_count; i++)
+        if (in[i] >= 0 && p->slot[in[i]].kind != HN_SLOT_CONST)
+            return false;
+    return n->in_count > 0 && n->out_count == 1 && in[0] >= 0;
+}
+
+/* Queries, keys and values, or a gate and what it lets through, are products of one input: one step makes them all. */
+static hn_err join_step(builder *b, hn_prep *prep, const hn_impl *impl, const int *in, double macs, bool *done)
+{
+    hn_plan *p = b->p;
+    const hn_node *n = prep->node;
+    *done = false;
+    if (!impl->join || !rest_is_constant(p, n, in))
+        return HN_OK;
+    for (size_t back = 1; back <= hn_min(NEAR, p->step_count); back++) {
+        hn_step *s = &p->step[p->step_count - back];
+        if (s->impl != impl || s->dynamic || s->layout != prep->layout || s->in[0] != in[0] ||
+            !impl->join(s->state, prep, s->in_count, s->out_count))
+            continue;
+        size_t ins = (size_t)(s->in_count + n->in_count - 1), outs = (size_t)s->out_count + 1;
+        int *ports = HN_NEW(p->arena, int, ins + outs);
+        if (!ports)
+            return hn_nomem(b->cx, "a plan");
+        memcpy(ports, s->in, (size_t)s->in_count * sizeof *ports);
+        memcpy(ports + s->in_count, in + 1, (size_t)(n->in_count - 1) * sizeof *ports);
+        memcpy(ports + ins, s->out, (size_t)s->out_count * sizeof *ports);
+        HN_TRY(add_slot(b, n->out[0], prep->layout, HN_SLOT_ARENA, &ports[ins + outs - 1]));
+        s->in = ports;
+        s->out = ports + ins;
+        s->in_count = (int)ins;
+        s->out_count = (int)outs;
+        s->macs += macs;
+        p->scratch_stride = hn_max(p->scratch_stride, hn_round_up(prep->scratch_bytes, 64));
+        p->stats.macs += macs;
+        *done = true;
+        return HN_OK;
+    }
+    return HN_OK;
+}
+
+static hn_err add_node(builder *b, const hn_node *n, hn_choice *choice)
 {
     hn_plan *p = b->p;
     size_t ins = (size_t)n->in_count, outs = (size_t)n->out_count, outers = (size_t)hn_node_outers(n, NULL);
@@ -333,7 +423,9 @@ static hn_err add_node(builder *b, const hn_node *n)
     for (size_t i = 0; i < outs; i++)
         types[ins + i] = n->out[i] ? &n->out[i]->t : NULL;
     prep.out = types + ins;
-    const hn_impl *impl = dynamic ? &hn_impl_eval : choose(b, &prep);
+    const hn_impl *impl = &hn_impl_eval;
+    if (!dynamic)
+        HN_TRY(choose(b, &prep, choice, &impl));
 
     for (size_t i = 0; i < ins; i++) {
         in[i] = -1;
@@ -347,12 +439,17 @@ static hn_err add_node(builder *b, const hn_node *n)
         prep.layout = HN_PLAIN;
     if (impl->prepare)
         HN_TRY(impl->prepare(&prep));
+    HN_TRY(note_spared(b, n, &prep));
     hn_call macs = { .cx = b->cx, .node = n, .in_count = n->in_count, .out_count = n->out_count,
                      .in = prep.in, .out = (hn_tensor *const *)(uintptr_t)prep.out };
+    double work = n->op->macs && !dynamic ? n->op->macs(&macs) : 0;
+    bool joined;
+    HN_TRY(join_step(b, &prep, impl, in, work, &joined));
+    if (joined)
+        return HN_OK;
     HN_TRY(add_step(b, (hn_step){ .impl = impl, .node = n, .in_count = n->in_count + (int)outers,
                                   .out_count = n->out_count, .layout = prep.layout,
-                                  .state = prep.state, .dynamic = dynamic,
-                                  .macs = n->op->macs && !dynamic ? n->op->macs(&macs) : 0 }, &s));
+                                  .state = prep.state, .dynamic = dynamic, .alone = choice->alone, .macs = work }, &s));
     for (size_t i = 0; i < ins + outers; i++)
         s->in[i] = in[i];
     for (size_t i = 0; i < outs; i++) {
@@ -450,6 +547,7 @@ static hn_err place(builder *b)
         return hn_nomem(b->cx, "a memory plan");
     p->stats.arena_bytes = hn_add(p->activation_bytes, hn_mul(p->scratch_stride, p->threads));
     p->stats.packed_bytes = p->packs->bytes;
+    p->stats.mapped_bytes = p->packs->mapped;
     return HN_OK;
 }
 
@@ -474,6 +572,17 @@ static hn_err bind_known(hn_ctx *cx, hn_graph *g, const hn_tensor *known)
     return HN_OK;
 }
 
+/* A constant that a plan file left out must not be read by anyone. */
+static hn_err check_absent(builder *b)
+{
+    const hn_graph *g = b->p->graph;
+    for (size_t i = 0; i < g->value_count && g->hollow; i++)
+        if (g->value[i]->absent && b->p->spared[i] != b->uses[i])
+            return hn_fail(b->cx, HN_EFORMAT, "damaged: constant '%s' is left out, but not packed for all that use it",
+                           g->value[i]->name);
+    return HN_OK;
+}
+
 static hn_err build(builder *b)
 {
     hn_plan *p = b->p;
@@ -482,10 +591,16 @@ static hn_err build(builder *b)
 
     b->at = (int (*)[2])(void *)HN_NEW(p->arena, int, 2 * g->value_count);
     b->step_of = HN_NEW(p->arena, int, g->value_count);
+    b->uses = HN_NEW(p->arena, uint32_t, g->value_count);
     p->in_slot = HN_NEW(p->arena, int, g->in_count);
     p->out_slot = HN_NEW(p->arena, int, g->out_count);
-    if (!b->at || !b->step_of || !p->in_slot || !p->out_slot)
+    p->choice = HN_NEW(p->arena, hn_choice, g->node_count);
+    p->spared = HN_NEW(p->arena, uint32_t, g->value_count);
+    if (!b->at || !b->step_of || !b->uses || !p->in_slot || !p->out_slot || !p->choice || !p->spared)
         return hn_nomem(b->cx, "a plan");
+    if (p->packs->built)
+        memcpy(p->choice, p->packs->built->choice, g->node_count * sizeof *p->choice);
+    hn_graph_count_uses(g, b->uses);
     for (size_t i = 0; i < g->value_count; i++)
         b->at[i][0] = b->at[i][1] = b->step_of[i] = -1;
     for (size_t i = 0; i < g->in_count; i++) {
@@ -493,17 +608,60 @@ static hn_err build(builder *b)
         p->slot[p->in_slot[i]].input = (int)i;
     }
     for (size_t i = 0; i < g->node_count; i++)
-        HN_TRY(add_node(b, g->node[i]));
+        HN_TRY(add_node(b, g->node[i], &p->choice[i]));
     for (size_t i = 0; i < g->out_count; i++) {
         HN_TRY(slot_for(b, g->out[i], HN_PLAIN, &slot));
         p->out_slot[i] = slot;
     }
+    HN_TRY(check_absent(b));
     return place(b);
+}
+
+/* An input is fixed to the same number here and there, or on neither side. */
+static bool same_known(const hn_tensor *made, const hn_tensor *wanted)
+{
+    return (wanted->data != NULL) == (made->data != NULL) &&
+           (!made->data || memcmp(made->data, wanted->data, hn_bytes(made)) == 0);
+}
+
+/* The value an input is to have: the caller's, or what the model has settled. */
+static const hn_tensor *asked(const hn_graph *model, const hn_plan_opts *o, size_t i)
+{
+    return o->in_known && o->in_known[i].data ? &o->in_known[i] : &model->in[i]->t;
+}
+
+/* Was a plan made ahead for just this? */
+static const hn_built *made_ahead(const hn_graph *model, const hn_plan_opts *o, const hn_kernels *k)
+{
+    for (size_t i = 0; i < o->built_count && k && !o->no_optimize && !o->eval_only && !o->choose; i++) {
+        const hn_graph *g = o->built[i].graph;
+        bool fits = strcmp(o->built[i].isa, k->isa) == 0;
+        for (size_t j = 0; j < g->in_count && fits; j++)
+            fits = hn_shape_equal(&g->in[j]->t.shape, &o->in_shape[j]) && same_known(&g->in[j]->t, asked(model, o, j));
+        if (fits)
+            return &o->built[i];
+    }
+    return NULL;
+}
+
+static hn_err refuse_hollow(hn_ctx *cx, const hn_plan_opts *o, const hn_kernels *k)
+{
+    return hn_fail(cx, HN_EUNSUP, "this plan holds packed weights alone, for %s and the shapes it was compiled for: it "
+                   "cannot be %s; use the model it was compiled from, or compile that with --keep",
+                   o->built_count ? o->built[0].isa : "another processor",
+                   o->no_optimize || o->eval_only ? "run unoptimised" : o->choose ? "tuned" : o->built_count && k &&
+                   strcmp(o->built[0].isa, k->isa) ? "run with other kernels" : "made for other shapes or fixed inputs");
 }
 
 hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan **out)
 {
     hn_graph *copy;
+    const hn_kernels *k = o->kernels ? o->kernels : hn_kernels_pick();
+    const hn_built *built = made_ahead(g, o, k);
+    if (built)
+        g = built->graph;
+    else if (g->hollow)
+        return refuse_hollow(cx, o, k);
     HN_TRY(hn_graph_clone(cx, g, &copy));
     hn_plan *p = HN_NEW(copy->arena, hn_plan, 1);        /* lives in the copy's arena with all its parts */
     hn_packs *packs = HN_NEW(copy->arena, hn_packs, 1);
@@ -511,10 +669,10 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
         hn_graph_free(copy);
         return hn_nomem(cx, "a plan");
     }
-    *p = (hn_plan){ .graph = copy, .arena = copy->arena, .packs = packs,
-                    .k = o->kernels ? o->kernels : hn_kernels_pick(),
+    *p = (hn_plan){ .graph = copy, .arena = copy->arena, .packs = packs, .k = k,
                     .threads = o->threads ? o->threads : 1, .stats = { .exact = true } };
     packs->measure = o->measure;
+    packs->built = built;
 
     builder b = { .cx = cx, .p = p, .o = o };
     hn_err e = p->k ? HN_OK : hn_fail(cx, HN_EARG, "HONE_ISA names no instruction set this program has");
@@ -523,7 +681,7 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
     if (!e)
         e = bind_known(cx, copy, o->in_known);
     if (!e)
-        e = o->no_optimize ? hn_graph_infer(cx, copy) : hn_graph_optimize(cx, copy);
+        e = o->no_optimize || built ? hn_graph_infer(cx, copy) : hn_graph_optimize_watched(cx, copy, o->watch);
     if (!e)
         e = build(&b);
     if (e) {

@@ -19,10 +19,15 @@ typedef struct hn_plan_opts {
                                          * that value alone, and what depends on it is settled now */
     bool measure;                       /* only the figures: packs nothing, cannot run */
     bool no_optimize;                   /* the graph as it is: no passes */
+    const struct hn_pass_watch *watch;  /* told of passes that change the graph; NULL: nobody */
     bool eval_only;                     /* every node through its operator's own code */
     struct hn_shared_packs *shared;     /* packed weights of several plans of this graph; outlives them.  NULL: own */
     hn_pool *pool;                      /* packs weights; NULL: this thread does */
     bool forget_sources;                /* constants lie in a mapped file: pages that were packed are given back */
+    const hn_built *built; size_t built_count;      /* made ahead: one that fits is laid out in place of `g` */
+    /* NULL, or: says how a node is run, by what was measured; leaves `choice` alone where it does not know. */
+    hn_err (*choose)(void *user, const hn_prep *prep, hn_choice *choice);
+    void *choose_user;
 } hn_plan_opts;
 
 typedef enum hn_slot_kind { HN_SLOT_ARENA, HN_SLOT_CONST, HN_SLOT_INPUT, HN_SLOT_DYNAMIC } hn_slot_kind;
@@ -40,18 +45,20 @@ typedef struct hn_slot {
 
 typedef struct hn_step {
     const hn_impl *impl;
-    const hn_node *node;                /* NULL for reorders */
+    const hn_node *node;                /* NULL for reorders; the first one where several are joined */
     int *in, *out;                      /* slots; -1: left out */
     int in_count, out_count;
     hn_layout layout;
     void *state;
     bool dynamic;                       /* output shapes are found while running */
+    bool alone;                         /* on the caller's thread: the pool would cost more than it brings */
     double macs;
 } hn_step;
 
 typedef struct hn_plan_stats {
     size_t arena_bytes;                 /* activations and scratch: one block */
-    size_t packed_bytes;                /* weights in kernels' own layout */
+    size_t packed_bytes;                /* weights in kernels' own layout, in memory of the plan's own */
+    size_t mapped_bytes;                /* the same where they lie in a plan file */
     size_t const_bytes;                 /* constants made by folding */
     double macs;                        /* multiply-adds of one run */
     bool exact;                         /* no dynamic step */
@@ -68,6 +75,8 @@ struct hn_plan {
     int *in_slot, *out_slot;            /* per graph input and output; an unused input: -1 */
     size_t activation_bytes;            /* the arena's part before scratch */
     size_t scratch_stride;              /* per worker */
+    hn_choice *choice;                  /* per node of the graph: how it is run, as a plan file keeps it */
+    uint32_t *spared;                   /* per value: how many of its uses read a pack in its place */
     hn_plan_stats stats;
 };
 

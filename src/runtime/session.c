@@ -171,7 +171,8 @@ static hn_err run_step(hn_ctx *cx, hn_session *s, size_t i)
         e = run_dynamic(cx, s, step, in, out);
     } else {
         hn_run r = { .cx = cx, .node = step->node, .k = s->p->k, .in = in, .out = out,
-                     .layout = step->layout, .state = step->state, .pool = s->pool, .threads = s->p->threads,
+                     .layout = step->layout, .state = step->state, .pool = step->alone ? NULL : s->pool,
+                     .threads = step->alone ? 1 : s->p->threads,
                      .scratch = s->block + s->p->activation_bytes,
                      .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch,
                      .text = s->dynamic, .kv = s->kv };
@@ -207,6 +208,13 @@ hn_err hn_session_run(hn_ctx *cx, hn_session *s)
     }
     deliver(s);
     return HN_OK;
+}
+
+void hn_session_touch(hn_session *s)
+{
+    volatile char *block = s->block;
+    for (size_t i = 0; i < s->p->stats.arena_bytes; i += 4096)
+        block[i] = block[i];
 }
 
 const hn_tensor *hn_session_output(const hn_session *s, size_t i) { return &s->result[i]; }

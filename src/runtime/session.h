@@ -22,6 +22,9 @@ void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user);
 /* After the first run: allocates nothing, unless the plan has dynamic steps that grow. */
 hn_err hn_session_run(hn_ctx *cx, hn_session *s);
 
+/* Afterwards every page of its block is there, also of workers that found no piece to do yet: for those who measure. */
+void hn_session_touch(hn_session *s);
+
 /* Output i with its actual shape, plain layout; valid until the next run. */
 const hn_tensor *hn_session_output(const hn_session *s, size_t i);
 const hn_plan *hn_session_plan(const hn_session *s);

@@ -30,25 +30,23 @@ static double at(const char *rows, size_t row_size, size_t r, size_t i, int half
 
 KERNEL_TEST(key_tile)
 {
-    for (int half = 0; half < 2; half++)
-        for (size_t size = 1; size <= 70; size++) {
-            size_t n = 1 + size % 32, row_size;
-            char *rows = rows_of(n, size, half, &row_size);
-            float *out = hn_floats(size * 32);
-            k->key_tile(out, rows, row_size, n, size, half);
-            for (size_t r = 0; r < 32; r++)
-                for (size_t i = 0; i < size; i++)
-                    CHECK((double)out[i * 32 + r] == (r < n ? at(rows, row_size, r, i, half) : 0));
-        }
+    for (size_t size = 1; size <= 70; size++) {
+        size_t n = 1 + size % 32;
+        float *rows = hn_noise(n * size, -1, 1), *out = hn_floats(size * 32);
+        k->key_tile(out, rows, n, size);
+        for (size_t r = 0; r < 32; r++)
+            for (size_t i = 0; i < size; i++)
+                CHECK(out[i * 32 + r] == (r < n ? rows[r * size + i] : 0));
+    }
 }
 
-KERNEL_TEST(value_tile)
+KERNEL_TEST(float_tile)
 {
     for (size_t size = 1; size <= 70; size++) {
         size_t n = 1 + size % 32, row_size;
         char *rows = rows_of(n, size, 1, &row_size);
         float *out = hn_floats(n * size);
-        k->value_tile(out, rows, row_size, n, size);
+        k->float_tile(out, rows, row_size, n, size);
         for (size_t i = 0; i < n * size; i++)
             CHECK((double)out[i] == at(rows, row_size, i / size, i % size, 1));
     }
@@ -57,17 +55,19 @@ KERNEL_TEST(value_tile)
 enum { HEADS = 5, SIZE = 40, PAGES = 3 };
 
 /* Three pages, of which rows 7 to 83 are seen, against the definition. */
-static void check_attention(const hn_kernels *k, float cap, size_t heads)
+static void check_attention(const hn_kernels *k, float cap, size_t heads, int half)
 {
-    size_t n = PAGES * 32, key_size, value_size;
-    char *keys = rows_of(n, SIZE, 0, &key_size), *values = rows_of(n, SIZE, 0, &value_size);
-    float *q = hn_noise(heads * SIZE, -3, 3), *out = hn_floats(heads * SIZE), top[HEADS], sum[HEADS] = { 0 }, *tile = hn_floats(SIZE * 32);
+    size_t n = PAGES * 32, key_size, value_size, unit = half ? 2 : 4;
+    char *keys = rows_of(n, SIZE, half, &key_size), *values = rows_of(n, SIZE, half, &value_size);
+    float *q = hn_noise(heads * SIZE, -3, 3), *out = hn_floats(heads * SIZE), top[HEADS], sum[HEADS] = { 0 };
+    char *tile = hn_guarded(SIZE * 32 * unit);
     for (size_t h = 0; h < heads; h++)
         top[h] = -INFINITY;
     for (size_t page = 0; page < PAGES; page++) {
-        k->key_tile(tile, keys + page * 32 * key_size, key_size, 32, SIZE, 0);
-        hn_attend_page a = { .keys = tile, .values = (const float *)(const void *)(values + page * 32 * value_size),
-                        .ld_values = value_size / 4, .size = SIZE, .from = page == 0 ? 7 : 0, .to = page == 2 ? 20 : 32,
+        for (size_t i = 0; i < SIZE * 32; i++)
+            memcpy(tile + i * unit, keys + (page * 32 + i % 32) * key_size + i / 32 * unit, unit);
+        hn_attend_page a = { .keys = tile, .values = values + page * 32 * value_size,
+                        .ld_values = value_size / unit, .half = half, .size = SIZE, .from = page == 0 ? 7 : 0, .to = page == 2 ? 20 : 32,
                         .heads = heads, .q = q, .out = out, .top = top, .sum = sum, .scale = 0.2f, .cap = cap };
         k->attend_page(&a);
     }
@@ -76,13 +76,13 @@ static void check_attention(const hn_kernels *k, float cap, size_t heads)
         for (size_t r = 7; r < 84; r++) {
             double s = 0;
             for (size_t i = 0; i < SIZE; i++)
-                s += (double)q[h * SIZE + i] * at(keys, key_size, r, i, 0);
+                s += (double)q[h * SIZE + i] * at(keys, key_size, r, i, half);
             s *= (double)0.2f;
             all += weight[r] = exp(cap > 0 ? (double)cap * tanh(s / (double)cap) : s);
         }
         for (size_t r = 7; r < 84; r++)
             for (size_t i = 0; i < SIZE; i++)
-                mix[i] += weight[r] * at(values, value_size, r, i, 0);
+                mix[i] += weight[r] * at(values, value_size, r, i, half);
         for (size_t i = 0; i < SIZE; i++)
             CHECK(fabs((double)(out[h * SIZE + i] / sum[h]) - mix[i] / all) <= 1e-5);
     }
@@ -90,9 +90,11 @@ static void check_attention(const hn_kernels *k, float cap, size_t heads)
 
 KERNEL_TEST(attend_page)
 {
-    check_attention(k, 0, HEADS);
-    check_attention(k, 0, 1);
-    check_attention(k, 2.5f, HEADS);
+    for (int half = 0; half < 2; half++) {
+        check_attention(k, 0, HEADS, half);
+        check_attention(k, 0, 1, half);
+        check_attention(k, 2.5f, HEADS, half);
+    }
 }
 
 /* A head alone, or beside others: the same bits. */

@@ -101,6 +101,29 @@ KERNEL_TEST(panels)
             check_type(k, (hn_qtype)t);
 }
 
+TEST(a_panel_gives_back_the_rows_it_was_made_of)
+{
+    for (int t = HN_QT_NONE + 1; t < HN_QT_COUNT; t++) {
+        if (!hn_panel_has((hn_qtype)t))
+            continue;
+        float want[K], got[K];
+        data *d = make((hn_qtype)t);
+        uint8_t *row = malloc(d->row_size);
+        size_t half = K / 2;
+        for (size_t r = 0; r < ROWS; r++) {
+            const uint8_t *panel = d->panels + r / 16 * d->panel_size;
+            hn_panel_row(d->type, panel, r % 16, K, row);
+            assert_memory_equal(row, d->w + r * d->row_size, d->row_size);
+            hn_q_decode(d->type, row, want, K);
+            hn_panel_decode(d->type, panel, r % 16, K, 0, half, got);
+            hn_panel_decode(d->type, panel, r % 16, K, half, K - half, got + half);
+            assert_memory_equal(want, got, sizeof want);
+        }
+        free(row);
+        discard(d);
+    }
+}
+
 /* One column alone, a few, or all: the same bits. */
 TEST(a_panel_gives_a_column_the_same_bits_whatever_stands_beside_it)
 {

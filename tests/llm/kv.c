@@ -226,6 +226,51 @@ TEST(sharing_what_is_not_there_is_refused)
     hn_lm_close(&other);
 }
 
+/* ---- Rows ---------------------------------------------------------------------------------------- */
+
+TEST(rows_come_back_as_they_went_in_whichever_way_they_lie)
+{
+    static const hn_qtype types[] = { HN_QT_F32, HN_QT_F16, HN_QT_Q8_0, HN_QT_Q4_0 };
+    enum { WIDTH = 96, LAYERS = 2 };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        hn_ctx cx = { 0 };
+        hn_kv *kv, *other;
+        hn_kv_opts o = { .layers = LAYERS, .width = WIDTH, .type = types[i], .tokens_max = 128 };
+        char encoded[WIDTH * sizeof(float)], *rows = malloc(HN_KV_PAGE * sizeof encoded);
+        CHECK_INT(hn_kv_new(&cx, &o, &kv), HN_OK);
+        CHECK_INT(hn_kv_new(&cx, &o, &other), HN_OK);
+        CHECK_INT(hn_kv_reserve(&cx, kv, TOKENS), HN_OK);
+        CHECK_INT(hn_kv_reserve(&cx, other, TOKENS), HN_OK);
+        for (size_t t = 0; t < TOKENS; t++)
+            for (int at = 0; at < 2 * LAYERS; at++) {
+                float row[WIDTH];
+                for (size_t e = 0; e < WIDTH; e++)
+                    row[e] = (float)((t * 31 + e * 7 + (size_t)at * 5) % 101) - 50;
+                hn_kv_put(kv, (size_t)at / 2, at % 2, t, row);
+            }
+        for (size_t page = 0; page < 3; page++)
+            for (int at = 0; at < 2 * LAYERS; at++) {
+                size_t n = page == 2 ? TOKENS - 64 : HN_KV_PAGE;
+                hn_kv_save(kv, (size_t)at / 2, at % 2, page, n, rows);
+                hn_kv_load(other, (size_t)at / 2, at % 2, page, n, rows);
+                for (size_t r = 0; r < n; r++) {
+                    float row[WIDTH], want[WIDTH], loaded[WIDTH];
+                    for (size_t e = 0; e < WIDTH; e++)
+                        row[e] = (float)(((page * 32 + r) * 31 + e * 7 + (size_t)at * 5) % 101) - 50;
+                    hn_q_encode(types[i], row, encoded, WIDTH);
+                    hn_q_decode(types[i], encoded, want, WIDTH);
+                    hn_kv_get(kv, (size_t)at / 2, at % 2, page * 32 + r, row);
+                    hn_kv_get(other, (size_t)at / 2, at % 2, page * 32 + r, loaded);
+                    CHECK(memcmp(row, want, sizeof row) == 0 && memcmp(loaded, want, sizeof row) == 0);
+                    CHECK(memcmp(rows + r * kv->row_size, encoded, kv->row_size) == 0);
+                }
+            }
+        free(rows);
+        hn_kv_free(kv);
+        hn_kv_free(other);
+    }
+}
+
 /* ---- Windows ------------------------------------------------------------------------------------- */
 
 TEST(windows_give_back_the_pages_they_left_behind)
@@ -235,11 +280,12 @@ TEST(windows_give_back_the_pages_they_left_behind)
     const uint32_t window[4] = { 100, 0, 64, 0 };
     hn_kv_opts o = { .layers = 4, .width = 32, .type = HN_QT_F32, .tokens_max = 4096, .window = window };
     CHECK_INT(hn_kv_new(&cx, &o, &kv), HN_OK);
+    float row[32] = { 1 };
     size_t half = HN_KV_HEAD + 2 * 2 * HN_KV_PAGE * 32 * sizeof(float);          /* of a page: two layers of four */
     for (size_t i = 0; i < 2000; i++) {
         CHECK_INT(hn_kv_reserve(&cx, kv, 1), HN_OK);
         for (size_t layer = 0; layer < 4; layer++)
-            memset(hn_kv_rows(kv, layer, 0, i / HN_KV_PAGE) + i % HN_KV_PAGE * kv->row_size, 1, kv->row_size);
+            hn_kv_put(kv, layer, 0, i, row);
         kv->count++;
     }
     CHECK(hn_kv_bytes(kv) < 63 * half + (356 / HN_KV_PAGE + 3) * half);
@@ -248,7 +294,7 @@ TEST(windows_give_back_the_pages_they_left_behind)
     CHECK_INT(hn_kv_reserve(&cx, kv, 300), HN_OK);
     for (size_t layer = 0; layer < 4; layer++)
         for (size_t page = 0; page < 9; page++)
-            memset(hn_kv_rows(kv, layer, 1, page), 2, HN_KV_PAGE * kv->row_size);
+            memset(hn_kv_page(kv, layer, 1, page), 2, HN_KV_PAGE * kv->row_size);
     hn_kv_free(kv);
 }
 

@@ -9,25 +9,39 @@
  *     SoftCap         cap * tanh(x / cap)
  *
  * Block-quantised weights are u8 tensors of shape [rows, bytes of a row]; attribute `qtype` is their
- * type's number in GGUF files. */
+ * type's number in GGUF files.  With `rows` they are panels (kernels/qpack.h), [panels, bytes of a panel]. */
 #include <math.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "graph/kv.h"
 #include "graph/load.h"
 #include "kernels/qdot.h"
+#include "kernels/qpack.h"
 #include "tensor/qtypes.h"
 
-static hn_err read_qtype(const hn_call *c, hn_qtype *out, size_t *k)
+typedef struct weights {
+    hn_qtype type;
+    size_t rows, k;
+    bool panels;
+    size_t line;                 /* bytes of a row, or of a panel */
+} weights;
+
+static hn_err read_weights(const hn_call *c, weights *out)
 {
-    *out = hn_qtype_from_number((uint32_t)hn_attr_int(c->node, "qtype", -1));
-    int64_t width = hn_attr_int(c->node, "k", 0);
+    hn_qtype type = hn_qtype_from_number((uint32_t)hn_attr_int(c->node, "qtype", -1));
+    int64_t width = hn_attr_int(c->node, "k", 0), rows = hn_attr_int(c->node, "rows", 0);
     const hn_tensor *w = c->in[1];
-    if (*out == HN_QT_NONE || width <= 0)
+    if (type == HN_QT_NONE || width <= 0 || rows < 0)
         return hn_bad(c, "needs attributes 'qtype' and 'k'");
-    if (w->dtype != HN_U8 || w->shape.rank != 2 || hn_q_bytes(*out, (size_t)width) != (size_t)w->shape.dim[1])
-        return hn_bad(c, "weights are not rows of %lld elements of %s", (long long)width, hn_qtype_get(*out)->name);
-    *k = (size_t)width;
+    if (rows && (!hn_panel_has(type) || width % hn_qtype_get(type)->block_count))
+        return hn_bad(c, "rows of %lld elements of %s have no panels", (long long)width, hn_qtype_get(type)->name);
+    size_t line = rows ? hn_panel_size(type, (size_t)width) : hn_q_bytes(type, (size_t)width);
+    if (w->dtype != HN_U8 || w->shape.rank != 2 || line != (size_t)w->shape.dim[1] ||
+        (rows && (size_t)w->shape.dim[0] != hn_ceil_div((size_t)rows, HN_PANEL_ROWS)))
+        return hn_bad(c, "weights are not %s of %lld elements of %s", rows ? "panels" : "rows", (long long)width,
+                      hn_qtype_get(type)->name);
+    *out = (weights){ type, (size_t)(rows ? rows : w->shape.dim[0]), (size_t)width, rows > 0, line };
     return HN_OK;
 }
 
@@ -35,29 +49,31 @@ static hn_err read_qtype(const hn_call *c, hn_qtype *out, size_t *k)
 
 static hn_err infer_embedding(hn_call *c)
 {
-    hn_qtype type;
-    size_t k;
-    HN_TRY(read_qtype(c, &type, &k));
+    weights w;
+    HN_TRY(read_weights(c, &w));
     HN_TRY(hn_want_type(c, 0, HN_I32));
     HN_TRY(hn_want_rank(c, 0, 1));
-    hn_shape s = { 2, { c->in[0]->shape.rank == 1 ? c->in[0]->shape.dim[0] : hn_fresh_dim(c), (int64_t)k } };
+    hn_shape s = { 2, { c->in[0]->shape.rank == 1 ? c->in[0]->shape.dim[0] : hn_fresh_dim(c), (int64_t)w.k } };
     hn_out(c, 0, HN_F32, &s);
     return HN_OK;
 }
 
 static hn_err run_embedding(hn_call *c)
 {
-    hn_qtype type;
-    size_t k;
-    HN_TRY(read_qtype(c, &type, &k));
+    weights w;
+    HN_TRY(read_weights(c, &w));
     const int32_t *id = c->in[0]->data;
-    const hn_tensor *w = c->in[1];
+    const char *from = c->in[1]->data;
     float *out = c->out[0]->data, scale = (float)hn_attr_float(c->node, "scale", 1);
-    for (size_t i = 0; i < hn_count(c->in[0]); i++, out += k) {
-        if (id[i] < 0 || id[i] >= w->shape.dim[0])
-            return hn_bad(c, "token %d is outside of the vocabulary of %lld", id[i], (long long)w->shape.dim[0]);
-        hn_q_decode(type, (const char *)w->data + (size_t)id[i] * (size_t)w->shape.dim[1], out, k);
-        for (size_t j = 0; j < k && scale != 1.0f; j++)
+    for (size_t i = 0; i < hn_count(c->in[0]); i++, out += w.k) {
+        if (id[i] < 0 || (size_t)id[i] >= w.rows)
+            return hn_bad(c, "token %d is outside of the vocabulary of %zu", id[i], w.rows);
+        size_t row = (size_t)id[i];
+        if (w.panels)
+            hn_panel_decode(w.type, from + row / HN_PANEL_ROWS * w.line, row % HN_PANEL_ROWS, w.k, 0, w.k, out);
+        else
+            hn_q_decode(w.type, from + row * w.line, out, w.k);
+        for (size_t j = 0; j < w.k && scale != 1.0f; j++)
             out[j] *= scale;
     }
     return HN_OK;
@@ -67,16 +83,15 @@ static hn_err run_embedding(hn_call *c)
 
 static hn_err infer_linear(hn_call *c)
 {
-    hn_qtype type;
-    size_t k;
-    HN_TRY(read_qtype(c, &type, &k));
+    weights w;
+    HN_TRY(read_weights(c, &w));
     HN_TRY(hn_want_type(c, 0, HN_F32));
     HN_TRY(hn_want_rank(c, 0, 2));
-    hn_shape s = { 2, { hn_fresh_dim(c), c->in[1]->shape.dim[0] } };
+    hn_shape s = { 2, { hn_fresh_dim(c), (int64_t)w.rows } };
     if (c->in[0]->shape.rank == 2) {
         s.dim[0] = c->in[0]->shape.dim[0];
-        if (hn_dims_differ(c->in[0]->shape.dim[1], (int64_t)k))
-            return hn_bad(c, "rows of %lld elements meet weights of %zu", (long long)c->in[0]->shape.dim[1], k);
+        if (hn_dims_differ(c->in[0]->shape.dim[1], (int64_t)w.k))
+            return hn_bad(c, "rows of %lld elements meet weights of %zu", (long long)c->in[0]->shape.dim[1], w.k);
     }
     if (hn_has_in(c, 2) && hn_shape_known(&c->in[2]->shape) && hn_count(c->in[2]) != (size_t)s.dim[1])
         return hn_bad(c, "a bias of %zu for %lld outputs", hn_count(c->in[2]), (long long)s.dim[1]);
@@ -87,17 +102,20 @@ static hn_err infer_linear(hn_call *c)
 /* Activations as they are, sums in double: what the 8-bit kernels are measured against. */
 static hn_err run_linear(hn_call *c)
 {
-    hn_qtype type;
-    size_t k;
-    HN_TRY(read_qtype(c, &type, &k));
-    const hn_tensor *w = c->in[1];
+    weights w;
+    HN_TRY(read_weights(c, &w));
     const float *x = c->in[0]->data, *bias = hn_has_in(c, 2) ? c->in[2]->data : NULL;
-    size_t rows = (size_t)c->in[0]->shape.dim[0], n = (size_t)w->shape.dim[0];
-    float *out = c->out[0]->data;
-    for (size_t t = 0; t < rows; t++)
-        for (size_t i = 0; i < n; i++)
-            out[t * n + i] = (float)(hn_qdot_exact(type, (const char *)w->data + i * (size_t)w->shape.dim[1], x + t * k, k) +
-                                     (bias ? (double)bias[i] : 0));
+    char *room = w.panels ? hn_arena_get(c->scratch, hn_q_bytes(w.type, w.k), 64) : NULL;
+    if (w.panels && !room)
+        return hn_nomem(c->cx, "a row of weights");
+    for (size_t i = 0; i < w.rows; i++) {
+        const char *from = c->in[1]->data, *row = w.panels ? room : from + i * w.line;
+        if (w.panels)
+            hn_panel_row(w.type, from + i / HN_PANEL_ROWS * w.line, i % HN_PANEL_ROWS, w.k, room);
+        for (size_t t = 0; t < (size_t)c->in[0]->shape.dim[0]; t++)
+            ((float *)c->out[0]->data)[t * w.rows + i] =
+                (float)(hn_qdot_exact(w.type, row, x + t * w.k, w.k) + (bias ? (double)bias[i] : 0));
+    }
     return HN_OK;
 }
 
@@ -157,9 +175,7 @@ typedef struct attention {
 
 static void read_row(const attention *a, int values, size_t token, size_t kv_head, float *out, float *whole)
 {
-    const hn_kv *kv = a->kv;
-    const char *row = hn_kv_rows(kv, a->layer, values, token / HN_KV_PAGE) + token % HN_KV_PAGE * kv->row_size;
-    hn_q_decode(kv->o.type, row, whole, kv->o.width);
+    hn_kv_get(a->kv, a->layer, values, token, whole);
     memcpy(out, whole + kv_head * a->size, a->size * sizeof *out);
 }
 
@@ -261,6 +277,7 @@ static hn_err infer_f32(hn_call *c)
 
 static const hn_attr_spec weight_attr[] = {
     { "qtype", HN_ATTR_INT, "the weights' type, as GGUF numbers them" }, { "k", HN_ATTR_INT, "elements of a row" },
+    { "rows", HN_ATTR_INT, "of weights in panels; 0: they lie row by row" },
     { "scale", HN_ATTR_FLOAT, "Embedding: factor, 1" }, { 0 }
 };
 static const hn_attr_spec rope_attr[] = {

@@ -5,6 +5,7 @@
  * block of neighbours along `axis`.  Rounding is half to even. */
 #include <math.h>
 
+#include "base/num.h"
 #include "graph/load.h"
 #include "tensor/convert.h"
 
@@ -158,20 +159,29 @@ static hn_err infer_dequantize(hn_call *c)
     return HN_OK;
 }
 
+/* A few at a time: weights of a whole model come by here, and eight bytes for each of them would not stay near. */
 static hn_err run_dequantize(hn_call *c)
 {
-    double *x, *scale, *zero = NULL;
+    enum { FEW = 512 };
+    double x[FEW], *scale, *zero = NULL;
     blocks b;
     HN_TRY(find_blocks(c, &b));
-    HN_TRY(hn_load_f64(c, c->in[0], &x));
     HN_TRY(hn_load_f64(c, c->in[1], &scale));
     if (hn_has_in(c, 2))
         HN_TRY(hn_load_f64(c, c->in[2], &zero));
-    for (size_t i = 0; i < hn_count(c->in[0]); i++) {
-        size_t at = scale_index(&b, i);
-        x[i] = (x[i] - (zero ? zero[at] : 0)) * scale[at];
+    size_t all = hn_count(c->in[0]), run = b.count == 0 ? hn_max(all, 1) : b.size == 0 ? b.inner : 1;   /* of one scale */
+    for (size_t i = 0, n; i < all; i += n) {
+        n = hn_min(FEW, all - i);
+        hn_get_f64(c->in[0], i, n, x);
+        for (size_t k = 0, many; k < n; k += many) {
+            size_t at = scale_index(&b, i + k);
+            double z = zero ? zero[at] : 0, s = scale[at];
+            many = hn_min(n - k, run - (i + k) % run);
+            for (size_t j = k; j < k + many; j++)
+                x[j] = (x[j] - z) * s;
+        }
+        hn_put_f64(c->out[0], i, n, x);
     }
-    hn_put_f64(c->out[0], 0, hn_count(c->out[0]), x);
     return HN_OK;
 }
 

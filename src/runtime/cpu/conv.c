@@ -77,20 +77,24 @@ static void reorder_weights(float *out, const float *w, const conv *c)
 static hn_err pack_weights(hn_prep *p, conv *c)
 {
     c->packed_each = p->k->pack_b_f32_size(c->k, c->n);
-    float *packed = hn_prep_pack(p, hn_mul(hn_mul(c->packed_each, c->s.groups), sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(hn_mul(c->packed_each, c->s.groups), sizeof *packed), &made);
+    c->weight = packed;
+    if (made)
         return HN_OK;
-    float *rows = hn_alloc(p->cx, c->k * c->n * sizeof *rows);
-    if (!packed || !rows) {
+    bool in_order = c->s.kh * c->s.kw == 1;
+    float *rows = in_order ? NULL : hn_alloc(p->cx, c->k * c->n * sizeof *rows);
+    if (!packed || (!rows && !in_order)) {
         hn_free(p->cx, rows);
         return hn_nomem(p->cx, "packed weights");
     }
     for (size_t g = 0; g < c->s.groups; g++) {
-        reorder_weights(rows, (const float *)p->in[1]->data + g * c->k * c->n, c);
-        p->k->pack_b_f32(packed + g * c->packed_each, rows, c->k, c->k, c->n, 1);
+        const float *w = (const float *)p->in[1]->data + g * c->k * c->n;
+        if (!in_order)
+            reorder_weights(rows, w, c);
+        p->k->pack_b_f32(packed + g * c->packed_each, in_order ? w : rows, c->k, c->k, c->n, 1);
     }
     hn_free(p->cx, rows);
-    c->weight = packed;
     return HN_OK;
 }
 
@@ -133,11 +137,12 @@ static hn_err prepare_gemm(hn_prep *p)
 
     /* Many enough that every thread gets several; a strip small enough for L2. */
     size_t share = hn_ceil_div(c->s.batch * c->s.out_h, p->threads > 1 ? p->threads * 4 : 1);
-    c->lines = hn_min(hn_max(share, hn_ceil_div(PIXELS_MIN, c->s.out_w)), c->s.out_h);
+    size_t least = hn_ceil_div(PIXELS_MIN, c->s.out_w);
+    c->lines = hn_min(hn_max(hn_prep_cut(p, share), least), c->s.out_h);
     if (c->padded) {
         size_t line = c->strip_w * c->s.in_c, window = lines_under(c, 1) * line;
         size_t fit = STRIP_FLOATS > window ? (STRIP_FLOATS - window) / (c->s.stride_h * line) : 0;
-        c->lines = hn_min(c->lines, hn_max(fit + 1, hn_ceil_div(PIXELS_MIN, c->s.out_w)));
+        c->lines = hn_min(c->lines, hn_max(hn_prep_cut(p, fit + 1), least));
         p->scratch_bytes = hn_mul(lines_under(c, c->lines) * sizeof(float), line);
     }
     p->state = c;
@@ -218,7 +223,7 @@ static hn_absorb absorb_gemm(void *state, const hn_tensor *summand, const hn_ten
 
 const hn_impl hn_impl_conv_gemm = {
     .name = "conv.gemm.f32", .rule = HN_RULE_CL,
-    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm,
+    .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run_gemm, .absorb = absorb_gemm, .variants = HN_VARIANTS_CUT,
 };
 
 /* ---- One filter per channel --------------------------------------------------------------- */
@@ -239,10 +244,12 @@ static hn_err prepare_depthwise(hn_prep *p)
     c->act = p->node->act;
     c->bias = p->in_count > 2 && p->in[2] ? p->in[2]->data : NULL;
     size_t area = c->s.kh * c->s.kw;
-    float *packed = hn_prep_pack(p, hn_mul(area * sizeof *packed, c->s.in_c));
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(area * sizeof *packed, c->s.in_c), &made);
     p->scratch_bytes = c->s.kh * sizeof(const float *);
+    c->weight = packed;
     p->state = c;
-    if (hn_prep_measuring(p))
+    if (made)
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
@@ -250,7 +257,6 @@ static hn_err prepare_depthwise(hn_prep *p)
     for (size_t ch = 0; ch < c->s.in_c; ch++)
         for (size_t a = 0; a < area; a++)
             packed[a * c->s.in_c + ch] = w[ch * area + a];
-    c->weight = packed;
     return HN_OK;
 }
 

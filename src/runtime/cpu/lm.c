@@ -18,8 +18,10 @@ static bool hone_op(const hn_node *n, const char *name)
 
 /* ---- PagedAttention ------------------------------------------------------------------------------------ */
 
-/* Tokens that look at a page together: they share making its tiles. */
+/* Tokens that look at a page together, and how many of them make it worth while to turn its half precision to floats
+ * once for all. */
 #define TOKENS ((size_t)32)
+#define TOKENS_FEW ((size_t)4)
 
 _Static_assert((int)HN_KV_PAGE == (int)HN_ATTEND_ROWS, "a page of the cache is what the kernel takes");
 
@@ -36,6 +38,20 @@ static bool accepts_attention(const hn_prep *p)
     return hone_op(p->node, "PagedAttention") && hn_count(p->out[0]) > 0;
 }
 
+/* One token: heads that share keys read them once, but are parted where some thread would have nothing to do. */
+static size_t heads_together(const attention *a, size_t threads)
+{
+    size_t best = 1, least = SIZE_MAX;
+    for (size_t n = 1; n <= a->heads / a->kv_heads; n++) {
+        size_t time = hn_ceil_div(a->heads / n, threads) * (n + 1);       /* reading counts like one head's arithmetic */
+        if (a->heads / a->kv_heads % n == 0 && time <= least) {
+            best = n;
+            least = time;
+        }
+    }
+    return best;
+}
+
 static hn_err prepare_attention(hn_prep *p)
 {
     attention *a = HN_NEW(p->arena, attention, 1);
@@ -48,8 +64,7 @@ static hn_err prepare_attention(hn_prep *p)
     a->size = (size_t)p->in[0]->shape.dim[1] / a->heads;
     size_t group = a->heads / a->kv_heads;
     a->block = hn_min(a->rows, TOKENS);
-    /* One token: heads apart where there are too few groups to go round. */
-    a->group = a->rows == 1 && a->kv_heads % p->threads ? 1 : group;
+    a->group = a->rows == 1 ? heads_together(a, p->threads) : group;
     a->tile = HN_KV_PAGE * a->size;
     p->scratch_bytes = hn_mul(3 * a->tile + 2 * a->block * group, sizeof(float));
     p->state = a;
@@ -58,15 +73,27 @@ static hn_err prepare_attention(hn_prep *p)
 
 typedef struct job { const hn_run *r; const attention *a; hn_kv *kv; const int32_t *pos; } job;
 
+#define STRETCH ((size_t)64)
+
 static void store(const job *j, int values, size_t t, const float *row)
 {
     hn_kv *kv = j->kv;
     size_t at = (size_t)j->pos[t];
-    char *to = hn_kv_rows(kv, j->a->layer, values, at / HN_KV_PAGE) + at % HN_KV_PAGE * kv->row_size;
-    if (kv->o.type == HN_QT_F16)
-        j->r->k->to_half((uint16_t *)(void *)to, row, kv->o.width);
-    else
+    if (kv->o.type != HN_QT_F16) {
         hn_kv_put(kv, j->a->layer, values, at, row);
+        return;
+    }
+    uint16_t *to = (uint16_t *)(void *)hn_kv_page(kv, j->a->layer, values, at / HN_KV_PAGE), some[STRETCH];
+    if (values) {
+        j->r->k->to_half(to + at % HN_KV_PAGE * kv->o.width, row, kv->o.width);
+        return;
+    }
+    for (size_t i = 0, n; i < kv->o.width; i += n) {
+        n = hn_min(STRETCH, kv->o.width - i);
+        j->r->k->to_half(some, row + i, n);
+        for (size_t e = 0; e < n; e++)
+            to[(i + e) * HN_KV_PAGE + at % HN_KV_PAGE] = some[e];
+    }
 }
 
 static void store_token(void *arg, size_t t, unsigned worker)
@@ -77,35 +104,46 @@ static void store_token(void *arg, size_t t, unsigned worker)
     store(j, 1, t, (const float *)j->r->in[2]->data + t * j->kv->o.width);
 }
 
-/* A page's first n rows for one head, as tiles of floats. */
-typedef struct tiles { const float *keys, *values; size_t ld_values; } tiles;
+/* A page's first n rows for one head: as they lie, or made floats. */
+typedef struct tiles { const void *keys, *values; size_t ld_values; int half; } tiles;
 
 static tiles page_tiles(const job *j, size_t page, size_t n, size_t kv_head, float *room)
 {
     const attention *a = j->a;
     const hn_kv *kv = j->kv;
     hn_qtype type = kv->o.type;
-    bool floats = type == HN_QT_F32, half = type == HN_QT_F16;
-    size_t at = hn_q_bytes(type, kv_head * a->size), row_size = kv->row_size;
-    const char *keys = hn_kv_rows(kv, a->layer, 0, page) + at, *values = hn_kv_rows(kv, a->layer, 1, page) + at;
-    tiles t = { room, room + a->tile, a->size };
-    if (floats || half) {
-        j->r->k->key_tile(room, keys, row_size, n, a->size, half);
-    } else {
-        float *decoded = room + 2 * a->tile;
-        for (size_t i = 0; i < n; i++) {
-            hn_q_decode(type, keys + i * row_size, decoded + i * a->size, a->size);
-            hn_q_decode(type, values + i * row_size, room + a->tile + i * a->size, a->size);
-        }
-        j->r->k->key_tile(room, decoded, a->size * sizeof(float), n, a->size, 0);
+    size_t at = hn_q_bytes(type, kv_head * a->size), row_size = kv->row_size, column = hn_q_bytes(type, HN_KV_PAGE);
+    const char *keys = hn_kv_page(kv, a->layer, 0, page), *values = hn_kv_page(kv, a->layer, 1, page) + at;
+    tiles made = { room, room + a->tile, a->size, 0 };
+    if (hn_kv_turned(kv, 0)) {
+        tiles t = { keys + kv_head * a->size * column, values, kv->o.width, type == HN_QT_F16 };
+        if (!t.half || a->block < TOKENS_FEW)
+            return t;
+        j->r->k->float_tile(room, t.keys, column, a->size, HN_KV_PAGE);
+        j->r->k->float_tile(room + a->tile, values, row_size, n, a->size);
+        return made;
     }
-    if (half)
-        j->r->k->value_tile(room + a->tile, values, row_size, n, a->size);
-    if (floats) {
-        t.values = (const float *)(const void *)values;
-        t.ld_values = row_size / sizeof(float);
+    float *decoded = room + 2 * a->tile;
+    for (size_t i = 0; i < n; i++) {
+        hn_q_decode(type, keys + at + i * row_size, decoded + i * a->size, a->size);
+        hn_q_decode(type, values + i * row_size, room + a->tile + i * a->size, a->size);
     }
-    return t;
+    j->r->k->key_tile(room, decoded, n, a->size);
+    return made;
+}
+
+/* What lies in half precision is read at once, as fast as it comes: the next page is asked for while this one is
+ * computed with. */
+static void fetch(const job *j, size_t page, size_t kv_head)
+{
+    const hn_kv *kv = j->kv;
+    size_t unit = hn_q_bytes(kv->o.type, 1), at = kv_head * j->a->size * unit, row = j->a->size * unit;
+    const char *keys = hn_kv_page(kv, j->a->layer, 0, page) + at * HN_KV_PAGE, *values = hn_kv_page(kv, j->a->layer, 1, page) + at;
+    for (size_t i = 0; i < row * HN_KV_PAGE; i += 64)
+        __builtin_prefetch(keys + i);
+    for (size_t r = 0; r < HN_KV_PAGE; r++)
+        for (size_t i = 0; i < row; i += 64)
+            __builtin_prefetch(values + r * kv->row_size + i);
 }
 
 static size_t first_seen(const attention *a, size_t last) { return a->window && last >= a->window ? last - a->window + 1 : 0; }
@@ -116,7 +154,7 @@ static void attend_token(const job *j, const tiles *tile, size_t page, size_t t,
     const attention *a = j->a;
     size_t last = (size_t)j->pos[t], first = first_seen(a, last), start = page * HN_KV_PAGE;
     size_t at = (t * a->heads + head) * a->size;
-    hn_attend_page p = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .size = a->size,
+    hn_attend_page p = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .half = tile->half, .size = a->size,
                     .from = first > start ? first - start : 0, .to = last < start ? 0 : hn_min(HN_KV_PAGE, last + 1 - start),
                     .heads = a->group, .q = (const float *)j->r->in[0]->data + at, .out = (float *)j->r->out[0]->data + at,
                     .top = top, .sum = sum, .scale = a->scale, .cap = a->cap };
@@ -147,6 +185,8 @@ static void attend(void *arg, size_t piece, unsigned worker)
     }
     for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
         tiles tile = page_tiles(j, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), kv_head, room);
+        if (a->block < TOKENS_FEW && page < last / HN_KV_PAGE && hn_kv_turned(j->kv, 0))
+            fetch(j, page + 1, kv_head);
         for (size_t t = from; t < to; t++)
             attend_token(j, &tile, page, t, head, top + (t - from) * a->group, sum + (t - from) * a->group);
     }

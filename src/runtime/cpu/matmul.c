@@ -27,8 +27,10 @@ typedef struct product {
 static hn_err pack_const(hn_prep *p, product *d)
 {
     size_t floats = p->k->pack_b_f32_size(d->k, d->n);
-    float *packed = hn_prep_pack(p, hn_mul(floats, sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(floats, sizeof *packed), &made);
+    d->weight = packed;
+    if (made)
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
@@ -36,13 +38,13 @@ static hn_err pack_const(hn_prep *p, product *d)
     if (d->alpha != 1.0f)
         for (size_t i = 0; i < floats; i++)
             packed[i] *= d->alpha;
-    d->weight = packed;
     return HN_OK;
 }
 
-static void split_rows(product *d, unsigned threads)
+static void split_rows(const hn_prep *p, product *d)
 {
-    d->rows = threads > 1 ? hn_round_up(hn_max(hn_ceil_div(d->m, threads * 4), 1), ROWS) : hn_max(d->m, 1);
+    size_t share = hn_prep_cut(p, hn_ceil_div(d->m, p->threads * 4));
+    d->rows = p->threads > 1 ? hn_round_up(hn_max(share, 1), ROWS) : hn_max(d->m, 1);
 }
 
 /* ---- Gemm: alpha A' B' + beta C -------------------------------------------------------------- */
@@ -72,7 +74,7 @@ static hn_err prepare_gemm(hn_prep *p)
                     .b_transposed = hn_attr_int(p->node, "transB", 0) != 0,
                     .alpha = (float)hn_attr_float(p->node, "alpha", 1),
                     .beta = (float)hn_attr_float(p->node, "beta", 1) };
-    split_rows(d, p->threads);
+    split_rows(p, d);
     p->state = d;
     if (p->in_count > 2 && p->in[2]) {
         const float *c = p->in[2]->data;
@@ -117,7 +119,7 @@ static hn_err prepare_matmul(hn_prep *p)
         d->batch = 1;
         d->lead.rank = 0;
     }
-    split_rows(d, p->threads);
+    split_rows(p, d);
     p->state = d;
     if (p->in[1]->data && d->lead.rank == 0)
         return pack_const(p, d);
@@ -203,10 +205,10 @@ static hn_absorb absorb(void *state, const hn_tensor *summand, const hn_tensor *
 
 const hn_impl hn_impl_gemm = {
     .name = "gemm.f32", .rule = HN_RULE_PLAIN, .accepts = accepts_gemm, .prepare = prepare_gemm, .run = run,
-    .absorb = absorb,
+    .absorb = absorb, .variants = HN_VARIANTS_CUT,
 };
 
 const hn_impl hn_impl_matmul = {
     .name = "matmul.f32", .rule = HN_RULE_PLAIN, .accepts = accepts_matmul, .prepare = prepare_matmul, .run = run,
-    .absorb = absorb,
+    .absorb = absorb, .variants = HN_VARIANTS_CUT,
 };

@@ -65,15 +65,16 @@ static bool accepts_gru(const hn_prep *p)
 /* ---- Packing --------------------------------------------------------------------------------- */
 
 /* The transpose of [rows, k], packed. */
-static hn_err pack(hn_prep *p, const float *from, size_t rows, size_t k, const float **out)
+static hn_err pack(hn_prep *p, int input, size_t dir, size_t rows, size_t k, const float **out)
 {
-    float *packed = hn_prep_pack(p, hn_mul(p->k->pack_b_f32_size(k, rows), sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, input, hn_mul(p->k->pack_b_f32_size(k, rows), sizeof *packed), &made);
+    *out = packed;
+    if (made)
         return HN_OK;
     if (!packed)
         return hn_nomem(p->cx, "packed weights");
-    p->k->pack_b_f32(packed, from, k, k, rows, 1);
-    *out = packed;
+    p->k->pack_b_f32(packed, (const float *)p->in[input]->data + dir * rows * k, k, k, rows, 1);
     return HN_OK;
 }
 
@@ -114,8 +115,8 @@ static hn_err prepare(hn_prep *p, size_t gates)
     p->scratch_bytes = hn_mul(hn_add(x_floats, step_floats), sizeof(float));
     p->state = c;
     for (size_t d = 0; d < c->dirs; d++) {
-        HN_TRY(pack(p, (const float *)p->in[W]->data + d * c->rows * c->input, c->rows, c->input, &c->w[d]));
-        HN_TRY(pack(p, (const float *)p->in[R]->data + d * c->rows * c->hidden, c->rows, c->hidden, &c->r[d]));
+        HN_TRY(pack(p, W, d, c->rows, c->input, &c->w[d]));
+        HN_TRY(pack(p, R, d, c->rows, c->hidden, &c->r[d]));
     }
     return p->in_count > B && p->in[B] && !hn_prep_measuring(p) ? biases(p, c) : HN_OK;
 }

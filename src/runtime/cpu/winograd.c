@@ -27,7 +27,7 @@ typedef struct winograd {
 } winograd;
 
 /* In nanoseconds of a core that does 60 multiply-adds, reads 12 bytes of weights or moves 8 floats in one. */
-static bool pays(const hn_conv_shape *s, size_t tiles)
+static bool is_cheaper(const hn_conv_shape *s, size_t tiles)
 {
     double pairs = (double)s->in_c * (double)s->out_c, pixels = (double)(s->out_h * s->out_w * s->batch);
     double direct = pixels * 9 * pairs / 60;
@@ -37,14 +37,24 @@ static bool pays(const hn_conv_shape *s, size_t tiles)
     return products + moves + weights < 0.9 * direct;
 }
 
+static size_t tiles_of(const hn_conv_shape *s)
+{
+    return hn_ceil_div(s->out_h, TILE) * hn_ceil_div(s->out_w, TILE) * s->batch;
+}
+
 static bool accepts(const hn_prep *p)
 {
     hn_conv_shape s;
     if (!hn_op_is(p->node, "Conv") || !hn_conv_geometry(p, &s) || s.groups != 1 || s.kh != 3 || s.kw != 3 ||
         s.stride_h != 1 || s.stride_w != 1 || s.dil_h != 1 || s.dil_w != 1 || s.in_c < CHANNELS_MIN || s.out_c < CHANNELS_MIN)
         return false;
-    size_t tiles = hn_ceil_div(s.out_h, TILE) * hn_ceil_div(s.out_w, TILE) * s.batch;
-    return tiles >= TILES_MIN && pays(&s, tiles);
+    return tiles_of(&s) >= TILES_MIN;
+}
+
+static bool pays(const hn_prep *p)
+{
+    hn_conv_shape s;
+    return hn_conv_geometry(p, &s) && is_cheaper(&s, tiles_of(&s));
 }
 
 /* G w G', in double: 3 x 3 to 6 x 6. */
@@ -67,8 +77,10 @@ static hn_err pack_weights(hn_prep *p, winograd *c)
 {
     size_t pairs = c->s.in_c * c->s.out_c;
     c->packed_each = p->k->pack_b_f32_size(c->s.in_c, c->s.out_c);
-    float *packed = hn_prep_pack(p, hn_mul(c->packed_each, POSITIONS * sizeof *packed));
-    if (hn_prep_measuring(p))
+    bool made;
+    float *packed = hn_prep_weights(p, 1, hn_mul(c->packed_each, POSITIONS * sizeof *packed), &made);
+    c->weight = packed;
+    if (made)
         return HN_OK;
     float *u = hn_alloc(p->cx, hn_mul(pairs, POSITIONS * sizeof *u));
     if (!packed || !u) {
@@ -85,7 +97,6 @@ static hn_err pack_weights(hn_prep *p, winograd *c)
     for (size_t x = 0; x < POSITIONS; x++)
         p->k->pack_b_f32(packed + x * c->packed_each, u + x * pairs, c->s.in_c, c->s.in_c, c->s.out_c, 1);
     hn_free(p->cx, u);
-    c->weight = packed;
     return HN_OK;
 }
 
@@ -104,7 +115,7 @@ static hn_err prepare(hn_prep *p)
     if (c->s.in_c * c->s.out_c * POSITIONS > WEIGHTS_NEAR)
         most = hn_max(most, TILES_FAR);
     size_t share = hn_ceil_div(tiles * c->s.batch, p->threads);
-    c->group = hn_min(hn_min(hn_max(hn_min(most, share), TILES_MIN), tiles), TILES_FAR);
+    c->group = hn_min(hn_min(hn_max(hn_prep_cut(p, hn_min(most, share)), TILES_MIN), tiles), TILES_FAR);
     c->group = hn_ceil_div(tiles, hn_ceil_div(tiles, c->group));      /* even pieces */
     p->scratch_bytes = hn_mul((c->group * channels + c->s.in_c) * sizeof(float), POSITIONS);
     p->state = c;
@@ -196,5 +207,5 @@ static hn_absorb absorb(void *state, const hn_tensor *summand, const hn_tensor *
 
 const hn_impl hn_impl_conv_winograd = {
     .name = "conv.winograd.f32", .rule = HN_RULE_CL,
-    .accepts = accepts, .prepare = prepare, .run = run, .absorb = absorb,
+    .accepts = accepts, .pays = pays, .prepare = prepare, .run = run, .absorb = absorb, .variants = HN_VARIANTS_CUT,
 };
