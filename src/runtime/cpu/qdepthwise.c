@@ -38,7 +38,7 @@ static range weight_range(const hn_prep *p, int32_t zero)
 {
     const uint8_t *w = p->in[W]->data, flip = p->in[W]->dtype == HN_I8 ? 0x80 : 0;
     uint8_t low = 255, high = 0;
-    for (size_t i = 0; i < hn_count(p->in[W]); i++) {
+    for (size_t i = 0, all = hn_count(p->in[W]); i < all; i++) {
         uint8_t v = w[i] ^ flip;
         low = v < low ? v : low;
         high = v > high ? v : high;
