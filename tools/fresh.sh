@@ -65,7 +65,7 @@ as() {
 settle() {          # settle WHO: mounts, clone, data beside it
     local who=$1 root=$HONE_FRESH/$1 home
     cp -a "$HONE_FRESH/bare" "$root" || return
-    mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || return
+    mount -t proc proc "$root/proc" && mount -t sysfs sys "$root/sys" && mount --rbind /dev "$root/dev" || return
     git bundle create -q "$root/tmp/hone.bundle" HEAD && chmod 644 "$root/tmp/hone.bundle" || return
     as "$who" git clone -q /tmp/hone.bundle hone || return
     home=$(chroot "$root" sh -c "echo ~$who")

@@ -46,70 +46,13 @@ void K(pack_q8)(int8_t *out, const int8_t *b, size_t k, size_t n)
     }
 }
 
-/* ---- From sums to bytes ------------------------------------------------------------------------- */
-
-/* The sums of VF_N columns from j on by their factors, as hn_rescale() has it. */
-VEC vi rescale(vi x, const hn_requant *q, size_t j, hn_rounding rule)
-{
-    if (rule == HN_ROUND_EVEN)
-        return vi_mul_even(x, q->real + j, (double)q->low - q->zero, (double)q->high - q->zero);
-    return vi_rescale(x, vi_load((const uint32_t *)q->left + j), vi_load((const uint32_t *)q->fraction + j),
-                      vi_load((const uint32_t *)q->right + j), rule);
-}
-
-VEC void put_bytes(uint8_t *out, vi sum, const hn_requant *q, size_t j, hn_rounding rule, size_t n)
-{
-    vi y = rescale(vi_add(sum, vi_load((const uint32_t *)q->bias + j)), q, j, rule);
-    y = vi_min(vi_max(y, vi_set(q->low - q->zero)), vi_set(q->high - q->zero));
-    vi_put_bytes(out, vi_add(y, vi_set(q->zero)), n);
-}
-
-/* `rows` rows of sums, WIDE apart, to columns [j, j + n) of C. */
-VEC void finish_by(const hn_gemm_q8 *g, const int32_t *sums, size_t first, size_t rows, size_t j, size_t n, hn_rounding rule)
-{
-    for (size_t r = 0; r < rows; r++) {
-        vi more = vi_set(g->row ? g->row[first + r] : 0);
-        for (size_t v = 0; v < n; v += VF_N)
-            put_bytes(g->c + (first + r) * g->ldc + j + v,
-                      vi_add(vi_load((const uint32_t *)sums + r * WIDE + v), more), g->q, j + v, rule, n - v);
-    }
-}
-
-static void finish(const hn_gemm_q8 *g, const int32_t *sums, size_t first, size_t rows, size_t j, size_t n)
-{
-    if (g->q->rule == HN_ROUND_EVEN)
-        finish_by(g, sums, first, rows, j, n, HN_ROUND_EVEN);
-    else if (g->q->rule == HN_ROUND_UP)
-        finish_by(g, sums, first, rows, j, n, HN_ROUND_UP);
-    else
-        finish_by(g, sums, first, rows, j, n, HN_ROUND_AWAY);
-}
-
-VEC void row_by(uint8_t *out, const float *in, size_t n, const hn_requant *q, hn_rounding rule)
-{
-    for (size_t j = 0; j < n; j += VF_N)
-        put_bytes(out + j, vf_int(vf_get(in + j, n - j)), q, j, rule, n - j);
-}
-
-/* The sums are whole numbers below 2^24. */
-void K(requant_f32)(uint8_t *out, const float *in, size_t rows, size_t n, const hn_requant *q)
-{
-    for (size_t r = 0; r < rows; r++, out += n, in += n) {
-        if (q->rule == HN_ROUND_EVEN)
-            row_by(out, in, n, q, HN_ROUND_EVEN);
-        else if (q->rule == HN_ROUND_UP)
-            row_by(out, in, n, q, HN_ROUND_UP);
-        else
-            row_by(out, in, n, q, HN_ROUND_AWAY);
-    }
-}
-
 /* ---- Products ------------------------------------------------------------------------------------ */
 
 typedef struct tile_args {
     const uint8_t *a; size_t lda;
     const int8_t *b; size_t panel;      /* bytes from one panel of B to the next */
-    size_t k;                           /* groups of four */
+    size_t runs, run;                   /* of a row of A: how many, of how many groups of four */
+    const size_t *run_at;
     int32_t *sums;                      /* rows WIDE apart */
 } tile_args;
 
@@ -128,20 +71,22 @@ VEC void tile(const tile_args *t, int rows, int vecs, int calm)
         UNROLL
         for (int v = 0; v < vecs; v++)
             sum[r][v] = vi_set(0);
-    const uint8_t *a = t->a;
     const int8_t *b = t->b;
     size_t lda = t->lda, panel = t->panel;
-    for (size_t p = t->k; p > 0; p--, a += 4, b += NR * 4) {
-        vi bv[8];
-        UNROLL
-        for (int v = 0; v < vecs; v++)
-            bv[v] = vi_load_bytes(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N * 4);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vi av = four_bytes(a + (size_t)r * lda);
+    for (size_t i = 0; i < t->runs; i++) {
+        const uint8_t *a = t->a + t->run_at[i];
+        for (size_t p = t->run; p > 0; p--, a += 4, b += NR * 4) {
+            vi bv[8];
             UNROLL
             for (int v = 0; v < vecs; v++)
-                sum[r][v] = calm ? vi_dot_u8s8_calm(sum[r][v], av, bv[v]) : vi_dot_u8s8(sum[r][v], av, bv[v]);
+                bv[v] = vi_load_bytes(b + (size_t)(v / GEMM_VECS) * panel + (size_t)(v % GEMM_VECS) * VF_N * 4);
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                vi av = four_bytes(a + (size_t)r * lda);
+                UNROLL
+                for (int v = 0; v < vecs; v++)
+                    sum[r][v] = calm ? vi_dot_u8s8_calm(sum[r][v], av, bv[v]) : vi_dot_u8s8(sum[r][v], av, bv[v]);
+            }
         }
     }
     UNROLL
@@ -187,9 +132,11 @@ static int calm_panels(const int8_t *flags, size_t from, size_t to)
 static void strip(const hn_gemm_q8 *g, size_t first, size_t count, size_t rows)
 {
     int32_t sums[GEMM_ROWS * WIDE];
-    size_t panel = groups(g->k) * NR * 4;
+    static const size_t nowhere[1];
+    size_t panel = groups(g->k) * NR * 4, run = g->run ? g->run : g->k;
     const int8_t *b = g->b + header(g->n);
-    tile_args t = { .lda = g->lda, .panel = panel, .k = groups(g->k), .sums = sums };
+    tile_args t = { .lda = g->lda, .panel = panel, .runs = g->run ? g->k / g->run : 1, .run = groups(run),
+                    .run_at = g->run ? g->run_at : nowhere, .sums = sums };
     for (size_t j = 0, cols; j < g->n; j += cols) {
         int w = width(rows, g->n - j);
         size_t wide = VF_N * ((size_t)1 << w);
@@ -199,7 +146,7 @@ static void strip(const hn_gemm_q8 *g, size_t first, size_t count, size_t rows)
         for (size_t i = first; i < first + count; i += rows) {
             t.a = g->a + i * g->lda;
             tiles[(rows - 1) * 4 + (size_t)w](&t, calm);
-            finish(g, sums, i, rows, j, cols);
+            rows_to_bytes(g->c + i * g->ldc + j, g->ldc, sums, WIDE, g->row ? g->row + i : NULL, rows, g->q, j, cols);
         }
     }
 }
@@ -225,9 +172,18 @@ void K(row_sums_u8)(int32_t *out, const uint8_t *a, size_t lda, size_t rows, siz
         size_t i = 0;
         for (; i + 4 * VF_N <= k; i += 4 * VF_N)
             sum = vi_dot_u8s8_calm(sum, vi_load_bytes(a + i), ones);
-        int32_t all = vi_sum(sum);
-        for (; i < k; i++)
-            all += a[i];
-        out[r] = (int32_t)((uint32_t)all * (uint32_t)factor + (uint32_t)offset);
+        if (i < k)
+            sum = vi_dot_u8s8_calm(sum, vi_load_bytes_n(a + i, k - i), ones);
+        out[r] = (int32_t)((uint32_t)vi_sum(sum) * (uint32_t)factor + (uint32_t)offset);
     }
+}
+
+void K(turn_8)(uint8_t *out, const uint8_t *in, size_t n, uint8_t flip)
+{
+    vi turn = vi_set((int32_t)(flip * 0x01010101u));
+    size_t i = 0;
+    for (; i + 4 * VF_N <= n; i += 4 * VF_N)
+        vi_store_bytes(out + i, vi_xor(vi_load_bytes(in + i), turn));
+    for (; i < n; i++)
+        out[i] = in[i] ^ flip;
 }

@@ -46,8 +46,15 @@ typedef struct hn_requant {
     const int32_t *bias;
     const int32_t *fraction, *left, *right;    /* AWAY, UP: 2^31 of the factor, bits to shift before and after */
     const double *real;                 /* EVEN: the factor */
+    /* The same in floats, by hn_requant_quick: factor, what is added, what is added with the sum's sign; scale
+     * NULL: not possible here */
+    const float *scale, *start, *nudge;
     int32_t zero, low, high;            /* the result's; of 8 bits */
 } hn_requant;
+
+/* Fills scale, start and nudge, n entries each, from the other arrays and points q at them, when every factor allows:
+ * floats then give the right byte or know that they may not (rescale.h).  Entries without a factor are 0. */
+bool hn_requant_quick(hn_requant *q, size_t n, float *scale, float *start, float *nudge);
 
 /* Two operands of bytes, element by element: what stands for (q - zero) * scale on each side.  AWAY and UP: sums
  * with `left` bits to spare, by the factors a, b and y; EVEN: in floats. */
@@ -61,18 +68,44 @@ typedef struct hn_qbinary {
     hn_factor a, b, y;
     float a_scale, b_scale, y_scale;
     int32_t zero, low, high;            /* the result's */
+    /* All of it in floats, by hn_qbinary_quick: x a + z b + start of the bytes themselves, or (x - a_zero)(z - b_zero) a + start,
+     * and `nudge` with the product's sign.  False: not possible here. */
+    bool quick;
+    float quick_a, quick_b, quick_start, quick_nudge;
 } hn_qbinary;
 
+/* Fills the last five from the others, where floats give the right byte or know that they may not (requant.c). */
+void hn_qbinary_quick(hn_qbinary *q);
+
 /* C[m,n] = requant(A[m,k] * B[k,n] + row[m]): bytes, unsigned in A, signed in B, which is packed by pack_q8.
- * Sums are exact modulo 2^32.  C may not overlap A. */
+ * Sums are exact modulo 2^32.  C may not overlap A.
+ *
+ * A row of A may come in runs, as the window of a convolution does: byte p of row i is
+ *     a[i * lda + run_at[p / run] + p % run] */
 typedef struct hn_gemm_q8 {
     size_t m, n, k;
-    const uint8_t *a; size_t lda;       /* four bytes are read at a time: lda and the last row have k rounded up to 4 */
+    const uint8_t *a; size_t lda;       /* four bytes are read at a time: the last row has k rounded up to 4 */
+    size_t run; const size_t *run_at;   /* run 0: rows are one run; otherwise a multiple of 4 that divides k */
     const int8_t *b;
     uint8_t *c; size_t ldc;
     const int32_t *row;                 /* added to every sum of a row, or NULL */
     const hn_requant *q;
 } hn_gemm_q8;
+
+/* A row of a convolution with one filter per channel.  Its input lies zipped: four rows of unsigned bytes, byte i of
+ * row r at 4 i + r, so that a product of four bytes is a column of taps.  A row of pixels is one run of bytes: byte i
+ * belongs to channel i % channels, and weights and rules go round, with HN_REQUANT_COLS entries more than channels. */
+typedef struct hn_dwconv_q8 {
+    size_t n, channels;                 /* bytes of the result, a multiple of channels */
+    size_t skip;                        /* pixels of input passed over behind each; 0, or channels are a multiple of 16 */
+    const uint8_t *zipped;              /* 4 HN_REQUANT_COLS bytes behind what is looked at may be read */
+    size_t taps; const size_t *at;      /* columns of taps: where each begins in `zipped` for byte 0 */
+    const int8_t *weight;               /* [taps, channels + HN_REQUANT_COLS, 4] */
+    int calm;                           /* |w0| + |w1| and |w2| + |w3| of every four are at most 128 */
+    uint8_t *out;
+    const hn_requant *q;
+} hn_dwconv_q8;
+enum { HN_ZIP_SLACK = 256 };            /* bytes that zip_rows may write behind 4 n */
 
 /* One output row of a window over channels-last images.  rows[i] is the start of input row i of the
  * window (column 0), or NULL where that row is padding. */

@@ -38,6 +38,28 @@ void K(quantize_i8)(int8_t *out, const float *in, size_t n, float scale, int zer
     quantize_all((uint8_t *)out, in, n, scale, zero, -128, 127);
 }
 
+/* The size is rounded to even first; where it then lies a half above, that was a half.  Numbers between it and the
+ * largest below a half do not exist. */
+VEC vf round_away(vf x)
+{
+    vf size = vf_abs(x), r = vf_round(size), rest = vf_sub(size, r);
+    return vf_copysign(vf_add(r, vf_sel(vf_lt(vf_set(0x1.fffffep-2f), rest), vf_set(1), vf_set(0))), x);
+}
+
+void K(quantize_away)(uint8_t *out, const float *in, size_t n, float scale, int zero, int low, int high)
+{
+    vf sv = vf_set(scale), lo = vf_set((float)(low - zero)), hi = vf_set((float)(high - zero));
+    vi zv = vi_set(zero);
+    for (size_t i = 0; i < n; i += VF_N) {
+        vf q = vf_div(vf_get(in + i, n - i), sv);
+        q = vf_sel(vf_isnan(q), lo, q);
+        uint8_t rest[VF_N], *to = n - i < VF_N ? rest : out + i;
+        vi_store_8(to, vi_add(vf_int(round_away(vf_clip(q, lo, hi))), zv));
+        if (to == rest)
+            memcpy(out + i, rest, n - i);
+    }
+}
+
 /* (q - zero) * scale: the difference is exact, the product rounds once. */
 void K(dequantize_u8)(float *out, const uint8_t *in, size_t n, float scale, int zero)
 {

@@ -57,16 +57,18 @@ static void sum_tensors(const hn_gguf *g, hn_model *m)
     }
 }
 
-/* Packed weights ask for large pages: where the system gives them, the last one is whole. */
+/* Packed weights ask for large pages: where the system gives them, the last one is whole.  A system that does not say
+ * (a container without /sys) gives them, as Linux does unless told otherwise. */
 static double in_pages(double packed)
 {
     enum { LARGE_PAGE = 2 << 20 };
-    char mode[64] = "[never]";
+    char mode[64] = "";
     FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-    if (f && !fgets(mode, sizeof mode, f))
-        mode[0] = 0;
-    if (f)
+    if (f) {
+        if (!fgets(mode, sizeof mode, f))
+            mode[0] = 0;
         fclose(f);
+    }
     return strstr(mode, "[never]") ? packed : ceil(packed / LARGE_PAGE) * LARGE_PAGE;
 }
 

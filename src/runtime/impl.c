@@ -31,7 +31,8 @@ void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fil
 }
 void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
 {
-    p->spared |= 1u << from;
+    if (from >= 0)
+        p->spared |= 1u << from;
     return hn_packs_keep(p->cx, p->packs, bytes, made);
 }
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }
@@ -104,6 +105,14 @@ const hn_impl hn_impl_eval = {
     .name = "eval", .rule = HN_RULE_PLAIN, .accepts = accept_all, .run = run_eval,
 };
 
+/* Inlined with a constant size: a copy of one element is then an instruction, not a call. */
+static inline void transpose_bytes(char *to, const char *from, size_t rows, size_t cols, size_t size)
+{
+    for (size_t j = 0; j < cols; j++)
+        for (size_t y = 0; y < rows; y++)
+            memcpy(to + (j * rows + y) * size, from + (y * cols + j) * size, size);
+}
+
 /* The layout field says where the tensor goes to. */
 static hn_err run_reorder(const hn_run *r)
 {
@@ -116,13 +125,12 @@ static hn_err run_reorder(const hn_run *r)
     for (size_t i = 0; i < n; i++) {
         const char *from = (const char *)x->data + i * c * area * size;
         char *to = (char *)r->out[0]->data + i * c * area * size;
-        if (size == 4) {
+        if (size == 4)
             r->k->transpose_32((uint32_t *)(void *)to, rows, (const uint32_t *)(const void *)from, cols, rows, cols);
-            continue;
-        }
-        for (size_t y = 0; y < rows; y++)
-            for (size_t j = 0; j < cols; j++)
-                memcpy(to + (j * rows + y) * size, from + (y * cols + j) * size, size);
+        else if (size == 1)
+            transpose_bytes(to, from, rows, cols, 1);
+        else
+            transpose_bytes(to, from, rows, cols, size);
     }
     return HN_OK;
 }

@@ -251,6 +251,60 @@ static void conv(test_model *m, bool biased)
     test_node(m, "Conv", biased ? "x w b" : "x w", "c", NULL);
 }
 
+/* Corner (y, x) of x [1, 3, 6, 8] as `to`, in two slices or in one. */
+static void corner(test_model *m, int64_t y, int64_t x, bool at_once, const char *to)
+{
+    char in[64], half[16], start[2][16];
+    for (int i = 0; i < 2; i++) {
+        snprintf(start[i], sizeof start[i], "at%d%s", i, to);
+        test_const(m, start[i], at_once ? I64(SHAPE(2), y, x) : I64(SHAPE(1), i ? x : y));
+    }
+    snprintf(half, sizeof half, "h%s", to);
+    snprintf(in, sizeof in, at_once ? "x %s ends both steps" : "x %s end rows two", start[0]);
+    test_node(m, "Slice", in, at_once ? to : half, NULL);
+    snprintf(in, sizeof in, "%s %s end columns two", half, start[1]);
+    if (!at_once)
+        test_node(m, "Slice", in, to, NULL);
+}
+
+/* order: which corner comes when. */
+static void focus(test_model *m, const int order[4], bool at_once)
+{
+    float w[2 * 12 * 9];
+    for (size_t i = 0; i < sizeof w / sizeof *w; i++)
+        w[i] = (float)(i * 37 % 101) * 0.01f - 0.5f;
+    test_input(m, "x", HN_F32, SHAPE(1, 3, 6, 8));
+    test_const(m, "end", I64(SHAPE(1), INT64_MAX));
+    test_const(m, "ends", I64(SHAPE(2), 6, 8));
+    test_const(m, "rows", I64(SHAPE(1), 2));
+    test_const(m, "columns", I64(SHAPE(1), -1));
+    test_const(m, "both", I64(SHAPE(2), 2, 3));
+    test_const(m, "two", I64(SHAPE(1), 2));
+    test_const(m, "steps", I64(SHAPE(2), 2, 2));
+    test_const(m, "w", (hn_tensor){ HN_F32, SHAPE(2, 12, 3, 3), w });
+    for (int i = 0; i < 4; i++)
+        corner(m, order[i] / 2, order[i] % 2, at_once, (const char *[]){ "p", "q", "r", "s" }[i]);
+    hn_buf axis = { 0 }, pads = { 0 };
+    test_attr_int(&axis, "axis", 1);
+    test_attr_ints(&pads, "pads", (int64_t[]){ 1, 1, 1, 0 }, 4);
+    test_node(m, "Concat", "p q r s", "f", &axis);
+    test_node(m, "Conv", "f w", "y", &pads);
+    test_output(m, "y");
+}
+
+TEST(a_convolution_of_every_second_pixel_reads_the_picture)
+{
+    static const int orders[2][4] = { { 0, 2, 1, 3 }, { 3, 0, 1, 2 } };
+    for (int i = 0; i < 4; i++) {
+        test_model m = { 0 };
+        focus(&m, orders[i % 2], i / 2);
+        expect(&m, "focus", "Conv");
+    }
+    test_model twice = { 0 };
+    focus(&twice, (const int[]){ 0, 0, 1, 3 }, true);
+    expect(&twice, "focus", "Slice Slice Slice Slice Concat Conv");
+}
+
 static void batchnorm(test_model *m, const char *in, const char *out)
 {
     char names[64];

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { COLS_MAX = 192 };
 
@@ -12,20 +13,23 @@ typedef struct rules {
     hn_factor factor[COLS_MAX];
     int32_t bias[COLS_MAX], fraction[COLS_MAX], left[COLS_MAX], right[COLS_MAX];
     double real[COLS_MAX];
+    float scale[COLS_MAX], start[COLS_MAX], nudge[COLS_MAX];
 } rules;
 
-static void make_rules(rules *r, hn_rounding rule, int zero, int low, int high)
+/* small: only factors that floats may take under every rule. */
+static void make_rules(rules *r, hn_rounding rule, int zero, int low, int high, bool small)
 {
-    static const double some[] = { 0.0003, 0.00390625, 0.5, 1, 0.02, 3.7, 1e-9, 0 };
+    static const double some[] = { 0.0003, 0.00390625, 0.5, 0, 0.02, 0.7, 1e-9, 3.7, 1 };
     for (size_t j = 0; j < COLS_MAX; j++) {
-        hn_factor f = r->factor[j] = hn_factor_of(some[hn_random() % 8]);
+        hn_factor f = r->factor[j] = hn_factor_of(some[hn_random() % (small ? 7 : 9)]);
         r->bias[j] = (int32_t)(hn_random() % 4001) - 2000;
         r->fraction[j] = f.fraction;
         r->left[j] = f.shift > 0 ? f.shift : 0;
         r->right[j] = f.shift < 0 ? -f.shift : 0;
         r->real[j] = f.real;
     }
-    r->q = (hn_requant){ rule, r->bias, r->fraction, r->left, r->right, r->real, zero, low, high };
+    r->q = (hn_requant){ rule, r->bias, r->fraction, r->left, r->right, r->real, NULL, NULL, NULL, zero, low, high };
+    hn_requant_quick(&r->q, COLS_MAX, r->scale, r->start, r->nudge);
 }
 
 static uint8_t wanted(const rules *r, int32_t sum, size_t j)
@@ -70,48 +74,99 @@ KERNEL_TEST(gemm_q8)
     for (size_t i = 0; i < 7; i++)
         for (size_t j = 0; j < 5; j++)
             for (size_t p = 0; p < 5; p++) {
-                make_rules(&r, all_rules[(i + j + p) % 3], j % 2 ? -3 : 120, j % 2 ? -128 : 0, j % 2 ? 127 : 255);
+                make_rules(&r, all_rules[(i + j + p) % 3], j % 2 ? -3 : 120, j % 2 ? -128 : 0, j % 2 ? 127 : 255, p % 2);
                 check_product(k, rows[i], cols[j], depth[p], (i + p) % 2, &r);
             }
 }
 
-/* Where rounding shows: sums around halves of every factor, and the largest there are. */
-KERNEL_TEST(requant_f32)
+/* The same product with its rows in one piece and in runs of a few bytes. */
+TEST(rows_in_runs_give_what_rows_in_one_piece_give)
 {
     static rules r;
-    for (size_t i = 0; i < 3; i++)
-        for (size_t n = 1; n <= 70; n += 3) {
-            float *in = hn_guarded(4 * n * sizeof *in);
-            uint8_t *out = hn_guarded(4 * n);
-            make_rules(&r, all_rules[i], 10, 0, 255);
-            for (size_t j = 0; j < 4 * n; j++)
-                in[j] = hn_random() % 2 ? (float)((int)(hn_random() % 16385) - 8192) : (float)(int)(hn_random() >> 8) - 8388608;
-            k->requant_f32(out, in, 4, n, &r.q);
-            for (size_t j = 0; j < 4 * n; j++)
-                CHECK_INT(out[j], wanted(&r, (int32_t)in[j], j % n));
-        }
+    enum { M = 15, N = 20, RUNS = 3, RUN = 12, STEP = 5, LINE = M * STEP + RUN };
+    static const size_t run_at[RUNS] = { 0, LINE, 2 * LINE };
+    uint8_t image[RUNS * LINE], rows[M * RUNS * RUN], c[2][M * N];
+    int8_t b[N * RUNS * RUN];
+    for (size_t i = 0; i < sizeof image; i++)
+        image[i] = (uint8_t)hn_random();
+    for (size_t i = 0; i < sizeof b; i++)
+        b[i] = (int8_t)hn_random();
+    for (size_t i = 0; i < sizeof rows; i++)
+        rows[i] = image[i / (RUNS * RUN) * STEP + i / RUN % RUNS * LINE + i % RUN];
+    make_rules(&r, HN_ROUND_UP, 0, 0, 255, true);
+    for (const hn_kernels *const *k = hn_kernel_tables; *k; k++) {
+        if (!hn_kernels_runs(*k))
+            continue;
+        int8_t *packed = aligned_alloc(64, ((*k)->pack_q8_size(RUNS * RUN, N) + 63) / 64 * 64);
+        (*k)->pack_q8(packed, b, RUNS * RUN, N);
+        hn_gemm_q8 g = { .m = M, .n = N, .k = RUNS * RUN, .a = rows, .lda = RUNS * RUN, .b = packed, .c = c[0], .ldc = N, .q = &r.q };
+        (*k)->gemm_q8(&g);
+        g.a = image;
+        g.lda = STEP;
+        g.run = RUN;
+        g.run_at = run_at;
+        g.c = c[1];
+        (*k)->gemm_q8(&g);
+        CHECK(hn_same_bits(c[0], c[1], sizeof c[0]));
+        free(packed);
+    }
 }
 
-/* Extremes of 32 bits go through the product, whose rows may add anything. */
-TEST(sums_at_the_ends_of_32_bits_are_rescaled_as_defined)
+KERNEL_TEST(turn_8)
+{
+    for (size_t n = 0; n < 200; n += 7) {
+        uint8_t *in = hn_guarded(n), *out = hn_guarded(n);
+        for (size_t i = 0; i < n; i++)
+            in[i] = (uint8_t)hn_random();
+        k->turn_8(out, in, n, 0x80);
+        for (size_t i = 0; i < n; i++)
+            CHECK_INT(out[i], in[i] ^ 0x80);
+    }
+}
+
+/* Where rounding shows: a product of zeros, to whose rows anything is added.  All factors, and those alone that floats can take. */
+static void check_sums(const hn_kernels *k, const int32_t *rows, size_t m, size_t n, rules *r)
+{
+    static const uint8_t a[4];
+    static const int8_t b[COLS_MAX * 4];
+    uint8_t *c = hn_guarded(m * n), *as = hn_guarded(4 * m);
+    int8_t *packed = aligned_alloc(64, (k->pack_q8_size(4, n) + 63) / 64 * 64);
+    memset(as, a[0], 4 * m);
+    k->pack_q8(packed, b, 4, n);
+    hn_gemm_q8 g = { .m = m, .n = n, .k = 4, .a = as, .lda = 4, .b = packed, .c = c, .ldc = n, .row = rows, .q = &r->q };
+    k->gemm_q8(&g);
+    for (size_t i = 0; i < m * n; i++)
+        CHECK_INT(c[i], wanted(r, rows[i / n], i % n));
+    free(packed);
+}
+
+static void check_rules(const hn_kernels *k, const int32_t *rows, size_t m)
 {
     static rules r;
-    const uint8_t a[4] = { 0 };
-    const int8_t b[COLS_MAX * 4] = { 0 };
+    for (size_t i = 0; i < 12; i++) {
+        make_rules(&r, all_rules[i % 3], -128 + 128 * (int)(i % 2), i % 2 ? 0 : -128, i % 2 ? 255 : 127, i >= 6);
+        CHECK(i < 6 || r.q.scale);
+        check_sums(k, rows, m, COLS_MAX - i, &r);
+    }
+}
+
+TEST(sums_at_the_ends_of_32_bits_are_rescaled_as_defined)
+{
     static const int32_t rows[] = { INT32_MAX, INT32_MIN, INT32_MAX - 2000, INT32_MIN + 2000, 1 << 30, -(1 << 30) };
     for (const hn_kernels *const *k = hn_kernel_tables; *k; k++)
-        for (size_t i = 0; i < 18 && hn_kernels_runs(*k); i++) {
-            uint8_t c[COLS_MAX];
-            int8_t *packed = aligned_alloc(64, ((*k)->pack_q8_size(4, COLS_MAX) + 63) / 64 * 64);
-            make_rules(&r, all_rules[i % 3], -128 + 128 * (i % 2), i % 2 ? 0 : -128, i % 2 ? 255 : 127);
-            (*k)->pack_q8(packed, b, 4, COLS_MAX);
-            hn_gemm_q8 g = { .m = 1, .n = COLS_MAX, .k = 4, .a = a, .lda = 4, .b = packed, .c = c, .ldc = COLS_MAX,
-                             .row = &rows[i / 3], .q = &r.q };
-            (*k)->gemm_q8(&g);
-            for (size_t j = 0; j < COLS_MAX; j++)
-                CHECK_INT(c[j], wanted(&r, rows[i / 3], j));
-            free(packed);
-        }
+        if (hn_kernels_runs(*k))
+            check_rules(*k, rows, 6);
+}
+
+TEST(sums_around_every_half_are_rescaled_as_defined)
+{
+    enum { ROWS = 300 };
+    int32_t rows[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = (int32_t)(hn_random() % (i % 2 ? 16385 : 1 << 20)) - (i % 2 ? 8192 : 1 << 19);
+    for (const hn_kernels *const *k = hn_kernel_tables; *k; k++)
+        if (hn_kernels_runs(*k))
+            check_rules(*k, rows, ROWS);
 }
 
 KERNEL_TEST(pack_q8)
@@ -168,7 +223,17 @@ static uint8_t pair_of(const hn_qbinary *q, int a, int b)
     return (uint8_t)hn_clamp_i32(r + q->zero, q->low, q->high);
 }
 
-/* Every pair of bytes that a few operands make, with each rule, on both sides of 0. */
+static void check_pairs(const hn_kernels *k, const hn_qbinary *q, const uint8_t *a, const uint8_t *b, size_t sb, size_t n)
+{
+    uint8_t *out = hn_guarded(n);
+    size_t wrong = 0;
+    k->qbinary_8(out, a, 1, b, sb, n, q);
+    for (size_t j = 0; j < n; j++)
+        wrong += out[j] != (q->is_signed ? pair_of(q, (int8_t)a[j], (int8_t)b[sb ? j : 0]) : pair_of(q, a[j], b[sb ? j : 0]));
+    CHECK_INT(wrong, 0);
+}
+
+/* Every pair of bytes there is, with each rule, on both sides of 0, in floats and without. */
 KERNEL_TEST(qbinary_8)
 {
     for (int i = 0; i < 36; i++) {
@@ -180,18 +245,24 @@ KERNEL_TEST(qbinary_8)
         q.a = hn_factor_of(as / twice);
         q.b = hn_factor_of(bs / twice);
         q.y = hn_factor_of(q.kind == HN_Q_MUL ? as * bs / ys : twice / ((1 << 20) * ys));
+        if (i % 4 < 3)
+            hn_qbinary_quick(&q);
+        CHECK(q.quick || i % 4 == 3);
         for (size_t n = 1; n < 300; n += 37)
             for (size_t sb = 0; sb < 2; sb++) {
-                uint8_t *a = hn_guarded(n), *b = hn_guarded(sb ? n : 1), *out = hn_guarded(n);
+                uint8_t *a = hn_guarded(n), *b = hn_guarded(sb ? n : 1);
                 for (size_t j = 0; j < n; j++) {
                     a[j] = (uint8_t)hn_random();
                     b[sb ? j : 0] = (uint8_t)hn_random();
                 }
-                k->qbinary_8(out, a, 1, b, sb, n, &q);
-                for (size_t j = 0; j < n; j++)
-                    CHECK_INT(out[j], is_signed ? pair_of(&q, (int8_t)a[j], (int8_t)b[sb ? j : 0])
-                                                : pair_of(&q, a[j], b[sb ? j : 0]));
+                check_pairs(k, &q, a, b, sb, n);
             }
+        uint8_t *a = hn_guarded(65536), *b = hn_guarded(65536);
+        for (size_t j = 0; j < 65536; j++) {
+            a[j] = (uint8_t)j;
+            b[j] = (uint8_t)(j >> 8);
+        }
+        check_pairs(k, &q, a, b, 1, 65536);
     }
 }
 

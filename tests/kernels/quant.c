@@ -50,6 +50,26 @@ KERNEL_TEST(quantize_u8)
         }
 }
 
+/* As the operator says it. */
+static int rule_away(float x, float scale, int zero, int low, int high)
+{
+    volatile float q = x / scale;
+    double r = (double)roundf(q) + zero;
+    return r >= low ? (int)fmin(r, high) : low;
+}
+
+KERNEL_TEST(quantize_away)
+{
+    for (size_t n = 0; n <= 300; n += n < 70 ? 1 : 61)
+        for (size_t s = 0; s < SETTINGS; s++) {
+            float *in = inputs(n, settings[s].scale);
+            int8_t *out = hn_guarded(n);
+            k->quantize_away((uint8_t *)out, in, n, settings[s].scale, settings[s].zero, -100, 127);
+            for (size_t i = 0; i < n; i++)
+                CHECK_INT(out[i], rule_away(in[i], settings[s].scale, settings[s].zero, -100, 127));
+        }
+}
+
 KERNEL_TEST(quantize_i8)
 {
     for (size_t n = 0; n <= 70; n++)

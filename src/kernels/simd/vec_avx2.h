@@ -83,6 +83,29 @@ VEC vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 VEC vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 VEC vi vi_half(vi a) { return _mm256_srai_epi32(a, 1); }
 VEC vi vi_load_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+VEC void vi_store_bytes(void *p, vi v) { _mm256_storeu_si256((__m256i *)p, v); }
+VEC vi vi_load_bytes_n(const void *p, size_t n)
+{
+    uint8_t some[32] = { 0 };
+    memcpy(some, p, n);
+    return vi_load_bytes(some);
+}
+
+/* Within halves, as the instructions have it, then halves to their places. */
+VEC void vi_zip_bytes(uint8_t *out, vi a, vi b, vi c, vi d)
+{
+    vi ab = _mm256_unpacklo_epi8(a, b), cd = _mm256_unpacklo_epi8(c, d);
+    vi u0 = _mm256_unpacklo_epi16(ab, cd), u1 = _mm256_unpackhi_epi16(ab, cd);
+    ab = _mm256_unpackhi_epi8(a, b);
+    cd = _mm256_unpackhi_epi8(c, d);
+    vi u2 = _mm256_unpacklo_epi16(ab, cd), u3 = _mm256_unpackhi_epi16(ab, cd);
+    __m256i *to = (__m256i *)(void *)out;
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(u0, u1, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(u2, u3, 0x20));
+    _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(u0, u1, 0x31));
+    _mm256_storeu_si256(to + 3, _mm256_permute2x128_si256(u2, u3, 0x31));
+}
+
 VEC vf vi_float(vi a) { return _mm256_cvtepi32_ps(a); }
 VEC vi vf_int(vf a) { return _mm256_cvtps_epi32(a); }
 
@@ -100,9 +123,11 @@ VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b)
 }
 
 VEC vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+VEC vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 VEC vi vi_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
 VEC vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
 VEC vi vi_more(vi a, vi b) { return _mm256_cmpgt_epi32(a, b); }
+VEC int vi_any_below(vi a, int32_t bound) { return _mm256_movemask_epi8(vi_more(vi_set(bound), a)) != 0; }
 VEC vi vi_shl(vi a, vi n) { return _mm256_sllv_epi32(a, n); }
 VEC vi vi_sar(vi a, vi n) { return _mm256_srav_epi32(a, n); }
 

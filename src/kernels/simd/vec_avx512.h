@@ -45,8 +45,8 @@ VEC vf vf_neg(vf a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
 VEC vf vf_abs(vf a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
 VEC vf vf_copysign(vf size, vf sign)
 {
-    vf bit = _mm512_set1_ps(-0.0f);
-    return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
+    vi bit = _mm512_set1_epi32(INT32_MIN);          /* 0xCA: bit ? sign : size */
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(bit, _mm512_castps_si512(sign), _mm512_castps_si512(size), 0xCA));
 }
 VEC vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 
@@ -80,14 +80,38 @@ VEC vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 VEC vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 VEC vi vi_half(vi a) { return _mm512_srai_epi32(a, 1); }
 VEC vi vi_load_bytes(const void *p) { return _mm512_loadu_si512(p); }
+VEC void vi_store_bytes(void *p, vi v) { _mm512_storeu_si512(p, v); }
+VEC vi vi_load_bytes_n(const void *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi8(n < 64 ? ((__mmask64)1 << n) - 1 : ~(__mmask64)0, p);
+}
+
+/* Within quarters, as the instructions have it, then quarters to their places. */
+VEC void vi_zip_bytes(uint8_t *out, vi a, vi b, vi c, vi d)
+{
+    vi ab = _mm512_unpacklo_epi8(a, b), cd = _mm512_unpacklo_epi8(c, d);
+    vi u0 = _mm512_unpacklo_epi16(ab, cd), u1 = _mm512_unpackhi_epi16(ab, cd);
+    ab = _mm512_unpackhi_epi8(a, b);
+    cd = _mm512_unpackhi_epi8(c, d);
+    vi u2 = _mm512_unpacklo_epi16(ab, cd), u3 = _mm512_unpackhi_epi16(ab, cd);
+    vi low0 = _mm512_shuffle_i32x4(u0, u1, 0x44), low1 = _mm512_shuffle_i32x4(u2, u3, 0x44);
+    vi high0 = _mm512_shuffle_i32x4(u0, u1, 0xEE), high1 = _mm512_shuffle_i32x4(u2, u3, 0xEE);
+    _mm512_storeu_si512(out, _mm512_shuffle_i32x4(low0, low1, 0x88));
+    _mm512_storeu_si512(out + 64, _mm512_shuffle_i32x4(low0, low1, 0xDD));
+    _mm512_storeu_si512(out + 128, _mm512_shuffle_i32x4(high0, high1, 0x88));
+    _mm512_storeu_si512(out + 192, _mm512_shuffle_i32x4(high0, high1, 0xDD));
+}
+
 VEC vf vi_float(vi a) { return _mm512_cvtepi32_ps(a); }
 VEC vi vf_int(vf a) { return _mm512_cvtps_epi32(a); }
 VEC vi vi_dot_u8s8(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
 VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
 VEC vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+VEC vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
 VEC vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
 VEC vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
 VEC vi vi_more(vi a, vi b) { return _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)); }
+VEC int vi_any_below(vi a, int32_t bound) { return _mm512_cmplt_epi32_mask(a, vi_set(bound)) != 0; }
 VEC vi vi_shl(vi a, vi n) { return _mm512_sllv_epi32(a, n); }
 VEC vi vi_sar(vi a, vi n) { return _mm512_srav_epi32(a, n); }
 

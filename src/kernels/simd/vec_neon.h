@@ -88,6 +88,20 @@ VEC vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 VEC vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
 VEC vi vi_half(vi a) { return vshrq_n_s32(a, 1); }
 VEC vi vi_load_bytes(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+VEC void vi_store_bytes(void *p, vi v) { vst1q_u8((uint8_t *)p, vreinterpretq_u8_s32(v)); }
+VEC vi vi_load_bytes_n(const void *p, size_t n)
+{
+    uint8_t some[16] = { 0 };
+    memcpy(some, p, n);
+    return vi_load_bytes(some);
+}
+
+VEC void vi_zip_bytes(uint8_t *out, vi a, vi b, vi c, vi d)
+{
+    vst4q_u8(out, (uint8x16x4_t){ { vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b), vreinterpretq_u8_s32(c),
+                                    vreinterpretq_u8_s32(d) } });
+}
+
 VEC vf vi_float(vi a) { return vcvtq_f32_s32(a); }
 VEC vi vf_int(vf a) { return vcvtnq_s32_f32(a); }
 
@@ -103,9 +117,11 @@ VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
 
 VEC vi vi_dot_u8s8_calm(vi sum, vi a, vi b) { return vi_dot_u8s8(sum, a, b); }
 VEC vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+VEC vi vi_xor(vi a, vi b) { return veorq_s32(a, b); }
 VEC vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
 VEC vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 VEC vi vi_more(vi a, vi b) { return vreinterpretq_s32_u32(vcgtq_s32(a, b)); }
+VEC int vi_any_below(vi a, int32_t bound) { return vminvq_s32(a) < bound; }
 VEC vi vi_shl(vi a, vi n) { return vshlq_s32(a, n); }
 VEC vi vi_sar(vi a, vi n) { return vshlq_s32(a, vnegq_s32(n)); }
 VEC vi vi_high_mul(vi a, vi b) { return vqrdmulhq_s32(a, b); }

@@ -78,6 +78,20 @@ VEC vf vi_float(vi a) { return (float)a; }
 VEC vi vf_int(vf a) { return a == a ? (vi)rintf(a) : 0; }     /* |a| < 2^31; any value for NaN */
 
 VEC vi vi_load_bytes(const void *p) { vi v; memcpy(&v, p, sizeof v); return v; }
+VEC void vi_store_bytes(void *p, vi v) { memcpy(p, &v, sizeof v); }
+VEC vi vi_load_bytes_n(const void *p, size_t n) { vi v = 0; memcpy(&v, p, n); return v; }      /* 0 behind */
+
+/* Byte i of a, b, c and d to bytes 4 i to 4 i + 3. */
+VEC void vi_zip_bytes(uint8_t *out, vi a, vi b, vi c, vi d)
+{
+    uint8_t from[4][4];
+    memcpy(from[0], &a, 4);
+    memcpy(from[1], &b, 4);
+    memcpy(from[2], &c, 4);
+    memcpy(from[3], &d, 4);
+    for (int i = 0; i < 16; i++)
+        out[i] = from[i % 4][i / 4];
+}
 
 /* Each lane of a is four unsigned bytes, of b four signed: sum + their products, exact. */
 VEC vi vi_dot_u8s8(vi sum, vi a, vi b)
@@ -92,9 +106,11 @@ VEC int32_t vi_sum(vi a) { return a; }
 
 /* Integers by lanes: for what turns exact sums into bytes again.  Shifts are by 0 to 31 bits. */
 VEC vi vi_and(vi a, vi b) { return a & b; }
+VEC vi vi_xor(vi a, vi b) { return a ^ b; }
 VEC vi vi_min(vi a, vi b) { return a < b ? a : b; }
 VEC vi vi_max(vi a, vi b) { return a > b ? a : b; }
 VEC vi vi_more(vi a, vi b) { return -(a > b); }          /* -1 where a > b */
+VEC int vi_any_below(vi a, int32_t bound) { return a < bound; }
 VEC vi vi_shl(vi a, vi n) { return (vi)((uint32_t)a << n); }
 VEC vi vi_sar(vi a, vi n) { return a >> n; }             /* towards minus infinity */
 VEC vi vi_high_mul(vi a, vi b) { return (vi)(((int64_t)a * b + (1 << 30)) >> 31); }    /* a b / 2^31, halves up */

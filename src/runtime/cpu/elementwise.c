@@ -3,9 +3,10 @@
  *
  * Both follow the layout of their operands.  Dimensions that walk alike are merged, so a residual sum
  * is one long row and a per-channel factor is rows of channels. */
+#include "runtime/cpu/elementwise.h"
+
 #include "base/num.h"
 #include "graph/activation.h"
-#include "runtime/impl.h"
 
 #define PIECE ((size_t)16 * 1024)     /* elements per piece of work: about 10 us of streaming */
 
@@ -14,9 +15,7 @@ typedef void kernel2(float *, const float *, size_t, const float *, size_t, size
 /* ---- Two operands ------------------------------------------------------------------------ */
 
 typedef struct walk {
-    int rank;                         /* merged dimensions, the last is the row */
-    size_t dim[HN_RANK_MAX], sa[HN_RANK_MAX], sb[HN_RANK_MAX];
-    size_t row, rows;                 /* elements of a row, rows in all */
+    hn_pair_walk pair;
     size_t block;                     /* elements of a row per piece */
     size_t row_blocks;
     hn_act act;
@@ -58,7 +57,7 @@ static void operand_strides(const hn_shape *s, const hn_shape *y, hn_layout layo
 }
 
 /* Appends one dimension, merging it into the previous where both operands walk on. */
-static void push(walk *w, size_t dim, size_t sa, size_t sb)
+static void push(hn_pair_walk *w, size_t dim, size_t sa, size_t sb)
 {
     int last = w->rank - 1;
     if (dim == 1)
@@ -74,24 +73,30 @@ static void push(walk *w, size_t dim, size_t sa, size_t sb)
     w->sb[w->rank++] = sb;
 }
 
-static hn_err prepare_binary(hn_prep *p)
+void hn_pair_walk_find(const hn_prep *p, hn_pair_walk *w)
 {
-    walk *w = HN_NEW(p->arena, walk, 1);
     size_t sa[HN_RANK_MAX], sb[HN_RANK_MAX];
     const hn_shape *y = &p->out[0]->shape;
-    if (!w)
-        return hn_nomem(p->cx, "a step");
     hn_shape phys = hn_physical(y, p->layout);
     operand_strides(&p->in[0]->shape, y, p->layout, sa);
     operand_strides(&p->in[1]->shape, y, p->layout, sb);
+    *w = (hn_pair_walk){ 0 };
     for (int i = 0; i < phys.rank; i++)
         push(w, (size_t)phys.dim[i], sa[i], sb[i]);
     if (w->rank == 0)
         w->dim[w->rank++] = 1;
     w->row = w->dim[w->rank - 1];
     w->rows = hn_count(p->out[0]) / w->row;
-    w->block = w->rows >= 64 ? w->row : hn_min(w->row, PIECE);
-    w->row_blocks = hn_ceil_div(w->row, w->block);
+}
+
+static hn_err prepare_binary(hn_prep *p)
+{
+    walk *w = HN_NEW(p->arena, walk, 1);
+    if (!w)
+        return hn_nomem(p->cx, "a step");
+    hn_pair_walk_find(p, &w->pair);
+    w->block = w->pair.rows >= 64 ? w->pair.row : hn_min(w->pair.row, PIECE);
+    w->row_blocks = hn_ceil_div(w->pair.row, w->block);
     w->act = p->node->act;
     w->op = binary_op(p->node);
     p->state = w;
@@ -104,21 +109,22 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const walk *w = j->w;
+    const hn_pair_walk *pair = &w->pair;
     const hn_run *r = j->r;
     kernel2 *kernel = binary_kernel(r->k, w->op);
     size_t block = piece % w->row_blocks, first = piece / w->row_blocks * j->group;
-    size_t at = block * w->block, n = hn_min(w->block, w->row - at);
-    size_t step_a = w->sa[w->rank - 1], step_b = w->sb[w->rank - 1];
+    size_t at = block * w->block, n = hn_min(w->block, pair->row - at);
+    size_t step_a = pair->sa[pair->rank - 1], step_b = pair->sb[pair->rank - 1];
     (void)worker;
 
-    for (size_t row = first; row < w->rows && row < first + j->group; row++) {
+    for (size_t row = first; row < pair->rows && row < first + j->group; row++) {
         size_t oa = at * step_a, ob = at * step_b, rest = row;
-        for (int i = w->rank - 2; i >= 0; i--) {
-            oa += rest % w->dim[i] * w->sa[i];
-            ob += rest % w->dim[i] * w->sb[i];
-            rest /= w->dim[i];
+        for (int i = pair->rank - 2; i >= 0; i--) {
+            oa += rest % pair->dim[i] * pair->sa[i];
+            ob += rest % pair->dim[i] * pair->sb[i];
+            rest /= pair->dim[i];
         }
-        float *y = (float *)r->out[0]->data + row * w->row + at;
+        float *y = (float *)r->out[0]->data + row * pair->row + at;
         kernel(y, (const float *)r->in[0]->data + oa, step_a, (const float *)r->in[1]->data + ob, step_b, n);
         if (w->act.kind != HN_ACT_NONE)
             r->k->act_f32(y, y, n, w->act);
@@ -128,8 +134,8 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
 static hn_err run_binary(const hn_run *r)
 {
     const walk *w = r->state;
-    job j = { r, w, hn_max(PIECE / w->row, 1) };
-    hn_parallel(r, w->row_blocks * hn_ceil_div(w->rows, j.group), some_rows, &j);
+    job j = { r, w, hn_max(PIECE / w->pair.row, 1) };
+    hn_parallel(r, w->row_blocks * hn_ceil_div(w->pair.rows, j.group), some_rows, &j);
     return HN_OK;
 }
 

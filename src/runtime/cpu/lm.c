@@ -71,13 +71,20 @@ static hn_err prepare_attention(hn_prep *p)
     return HN_OK;
 }
 
-typedef struct job { const hn_run *r; const attention *a; hn_kv *kv; const int32_t *pos; } job;
+typedef struct job {
+    const hn_run *r;
+    const attention *a;
+    const int32_t *pos;
+    size_t block;                    /* a->block, or one token where each has a cache of its own */
+} job;
+
+static hn_kv *cache_of(const hn_run *r, size_t t) { return r->each ? r->each[t] : r->kv; }
 
 #define STRETCH ((size_t)64)
 
 static void store(const job *j, int values, size_t t, const float *row)
 {
-    hn_kv *kv = j->kv;
+    hn_kv *kv = cache_of(j->r, t);
     size_t at = (size_t)j->pos[t];
     if (kv->o.type != HN_QT_F16) {
         hn_kv_put(kv, j->a->layer, values, at, row);
@@ -100,24 +107,24 @@ static void store_token(void *arg, size_t t, unsigned worker)
 {
     const job *j = arg;
     (void)worker;
-    store(j, 0, t, (const float *)j->r->in[1]->data + t * j->kv->o.width);
-    store(j, 1, t, (const float *)j->r->in[2]->data + t * j->kv->o.width);
+    size_t width = j->a->kv_heads * j->a->size;
+    store(j, 0, t, (const float *)j->r->in[1]->data + t * width);
+    store(j, 1, t, (const float *)j->r->in[2]->data + t * width);
 }
 
 /* A page's first n rows for one head: as they lie, or made floats. */
 typedef struct tiles { const void *keys, *values; size_t ld_values; int half; } tiles;
 
-static tiles page_tiles(const job *j, size_t page, size_t n, size_t kv_head, float *room)
+static tiles page_tiles(const job *j, const hn_kv *kv, size_t page, size_t n, size_t kv_head, float *room)
 {
     const attention *a = j->a;
-    const hn_kv *kv = j->kv;
     hn_qtype type = kv->o.type;
     size_t at = hn_q_bytes(type, kv_head * a->size), row_size = kv->row_size, column = hn_q_bytes(type, HN_KV_PAGE);
     const char *keys = hn_kv_page(kv, a->layer, 0, page), *values = hn_kv_page(kv, a->layer, 1, page) + at;
     tiles made = { room, room + a->tile, a->size, 0 };
     if (hn_kv_turned(kv, 0)) {
         tiles t = { keys + kv_head * a->size * column, values, kv->o.width, type == HN_QT_F16 };
-        if (!t.half || a->block < TOKENS_FEW)
+        if (!t.half || j->block < TOKENS_FEW)
             return t;
         j->r->k->float_tile(room, t.keys, column, a->size, HN_KV_PAGE);
         j->r->k->float_tile(room + a->tile, values, row_size, n, a->size);
@@ -134,9 +141,8 @@ static tiles page_tiles(const job *j, size_t page, size_t n, size_t kv_head, flo
 
 /* What lies in half precision is read at once, as fast as it comes: the next page is asked for while this one is
  * computed with. */
-static void fetch(const job *j, size_t page, size_t kv_head)
+static void fetch(const job *j, const hn_kv *kv, size_t page, size_t kv_head)
 {
-    const hn_kv *kv = j->kv;
     size_t unit = hn_q_bytes(kv->o.type, 1), at = kv_head * j->a->size * unit, row = j->a->size * unit;
     const char *keys = hn_kv_page(kv, j->a->layer, 0, page) + at * HN_KV_PAGE, *values = hn_kv_page(kv, j->a->layer, 1, page) + at;
     for (size_t i = 0; i < row * HN_KV_PAGE; i += 64)
@@ -169,7 +175,8 @@ static void attend(void *arg, size_t piece, unsigned worker)
     const job *j = arg;
     const attention *a = j->a;
     size_t parts = a->heads / a->group, head = piece % parts * a->group, kv_head = head / (a->heads / a->kv_heads);
-    size_t from = piece / parts * a->block, to = hn_min(from + a->block, a->rows), first = SIZE_MAX, last = 0;
+    size_t from = piece / parts * j->block, to = hn_min(from + j->block, a->rows), first = SIZE_MAX, last = 0;
+    const hn_kv *kv = cache_of(j->r, from);
     float *room = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
     float *top = room + 3 * a->tile, *sum = top + a->block * a->group;
     const float *sink = j->r->node->in_count > 4 && j->r->in[4] ? j->r->in[4]->data : NULL;   /* a score without a value */
@@ -184,9 +191,9 @@ static void attend(void *arg, size_t piece, unsigned worker)
         }
     }
     for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
-        tiles tile = page_tiles(j, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), kv_head, room);
-        if (a->block < TOKENS_FEW && page < last / HN_KV_PAGE && hn_kv_turned(j->kv, 0))
-            fetch(j, page + 1, kv_head);
+        tiles tile = page_tiles(j, kv, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), kv_head, room);
+        if (j->block < TOKENS_FEW && page < last / HN_KV_PAGE && hn_kv_turned(kv, 0))
+            fetch(j, kv, page + 1, kv_head);
         for (size_t t = from; t < to; t++)
             attend_token(j, &tile, page, t, head, top + (t - from) * a->group, sum + (t - from) * a->group);
     }
@@ -198,20 +205,26 @@ static void attend(void *arg, size_t piece, unsigned worker)
         }
 }
 
+static hn_err check_cache(const hn_run *r, const attention *a, const hn_kv *kv, int32_t pos)
+{
+    if (!kv)
+        return hn_fail(r->cx, HN_EARG, "attention needs a session's key-value cache");
+    bool block_heads = a->size % hn_qtype_get(kv->o.type)->block_count == 0;
+    if (kv->o.width != a->kv_heads * a->size || a->layer >= kv->o.layers || (kv->o.type == HN_QT_Q8_0 && !block_heads))
+        return hn_fail(r->cx, HN_EUNSUP, "unsupported: a %s cache for heads of %zu", hn_qtype_get(kv->o.type)->name, a->size);
+    if (pos < 0 || (size_t)pos >= kv->pages * HN_KV_PAGE)
+        return hn_fail(r->cx, HN_EARG, "position %d has no room in the cache", pos);
+    return HN_OK;
+}
+
 static hn_err run_attention(const hn_run *r)
 {
     const attention *a = r->state;
-    job j = { r, a, r->kv, r->in[3]->data };
-    if (!j.kv)
-        return hn_fail(r->cx, HN_EARG, "attention needs a session's key-value cache");
-    bool block_heads = a->size % hn_qtype_get(j.kv->o.type)->block_count == 0;
-    if (j.kv->o.width != a->kv_heads * a->size || a->layer >= j.kv->o.layers || (j.kv->o.type == HN_QT_Q8_0 && !block_heads))
-        return hn_fail(r->cx, HN_EUNSUP, "unsupported: a %s cache for heads of %zu", hn_qtype_get(j.kv->o.type)->name, a->size);
+    job j = { r, a, r->in[3]->data, r->each ? 1 : a->block };
     for (size_t t = 0; t < a->rows; t++)
-        if (j.pos[t] < 0 || (size_t)j.pos[t] >= j.kv->pages * HN_KV_PAGE)
-            return hn_fail(r->cx, HN_EARG, "position %d has no room in the cache", j.pos[t]);
-    hn_parallel(r, a->rows, store_token, &j);
-    hn_parallel(r, a->heads / a->group * hn_ceil_div(a->rows, a->block), attend, &j);
+        HN_TRY(check_cache(r, a, cache_of(r, t), j.pos[t]));
+    hn_parallel_worth(r, 2 * hn_count(r->in[1]), a->rows, store_token, &j);
+    hn_parallel(r, a->heads / a->group * hn_ceil_div(a->rows, j.block), attend, &j);
     return HN_OK;
 }
 
@@ -264,7 +277,7 @@ static void turn(void *arg, size_t t, unsigned worker)
 
 static hn_err run_rope(const hn_run *r)
 {
-    hn_parallel(r, (size_t)r->in[0]->shape.dim[0], turn, (void *)(uintptr_t)r);
+    hn_parallel_worth(r, hn_count(r->in[0]), (size_t)r->in[0]->shape.dim[0], turn, (void *)(uintptr_t)r);
     return HN_OK;
 }
 
@@ -294,7 +307,7 @@ static void norm_row(void *arg, size_t piece, unsigned worker)
 
 static hn_err run_rms(const hn_run *r)
 {
-    hn_parallel(r, hn_count(r->out[0]) / hn_count(r->in[1]), norm_row, (void *)(uintptr_t)r);
+    hn_parallel_worth(r, hn_count(r->out[0]), hn_count(r->out[0]) / hn_count(r->in[1]), norm_row, (void *)(uintptr_t)r);
     return HN_OK;
 }
 

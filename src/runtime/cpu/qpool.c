@@ -263,6 +263,17 @@ static bool accepts_argmax(const hn_prep *p)
            !hn_attr_int(p->node, "select_last_index", 0) && hn_count(p->out[0]) > 0 && p->node->act.kind == HN_ACT_NONE;
 }
 
+/* Of at most 256: bytes with their places behind them, so that the largest is found without a branch. */
+static int64_t first_largest(const uint8_t *v, size_t n, uint8_t flip)
+{
+    uint32_t best = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = (uint32_t)(v[i] ^ flip) << 8 | (uint32_t)(255 - i);      /* of equals, the first is larger */
+        best = at > best ? at : best;
+    }
+    return (int64_t)(255 - (best & 255));
+}
+
 /* The first of the largest. */
 static void argmax_rows(void *arg, size_t piece, unsigned worker)
 {
@@ -274,6 +285,10 @@ static void argmax_rows(void *arg, size_t piece, unsigned worker)
     for (size_t k = first; k < end; k++) {
         const uint8_t *v = (const uint8_t *)x->data + k * n;
         size_t best = 0;
+        if (n <= 256) {
+            ((int64_t *)r->out[0]->data)[k] = first_largest(v, n, flip);
+            continue;
+        }
         for (size_t i = 1; i < n; i++)
             best = (v[i] ^ flip) > (v[best] ^ flip) ? i : best;
         ((int64_t *)r->out[0]->data)[k] = (int64_t)best;

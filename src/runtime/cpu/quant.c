@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quant.c: QuantizeLinear and DequantizeLinear with one scale, 8 bits; in any layout. */
+/* quant.c: QuantizeLinear, DequantizeLinear with one scale, and Quantize; 8 bits, in any layout. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/num.h"
+#include "graph/integer.h"
 #include "runtime/impl.h"
 
 #define PIECE ((size_t)16 * 1024)
@@ -68,4 +72,56 @@ static hn_err run(const hn_run *r)
 
 const hn_impl hn_impl_quant = {
     .name = "quant.8bit", .rule = HN_RULE_FOLLOW, .accepts = accepts, .prepare = prepare, .run = run,
+};
+
+/* ---- Quantize: halves away from zero -------------------------------------------------------------------- */
+
+typedef struct grid { hn_integers q; float scale; } grid;
+
+static bool read_grid(const hn_prep *p, grid *g)
+{
+    hn_call call = hn_prep_call(p);
+    double scale;
+    if (!p->node->op->domain || strcmp(p->node->op->name, "Quantize") != 0 || p->in[0]->dtype != HN_F32 ||
+        !eight_bits(p->out[0]->dtype) || p->node->act.kind != HN_ACT_NONE ||
+        hn_integers_read(&call, p->out[0]->dtype, &g->q) || hn_scale_read(&call, "y_scale", &scale))
+        return false;
+    g->scale = (float)scale;
+    return labs((long)g->q.y_zero) <= 1 << 22;       /* so that bounds are exact in floats */
+}
+
+static bool accepts_grid(const hn_prep *p)
+{
+    grid g;
+    return read_grid(p, &g);
+}
+
+static hn_err prepare_grid(hn_prep *p)
+{
+    grid *g = HN_NEW(p->arena, grid, 1);
+    if (!g)
+        return hn_nomem(p->cx, "a step");
+    read_grid(p, g);
+    p->state = g;
+    return HN_OK;
+}
+
+static void some_to_grid(void *arg, size_t piece, unsigned worker)
+{
+    const hn_run *r = arg;
+    const grid *g = r->state;
+    size_t at = piece * PIECE, n = hn_min(PIECE, hn_count(r->out[0]) - at);
+    (void)worker;
+    r->k->quantize_away((uint8_t *)r->out[0]->data + at, (const float *)r->in[0]->data + at, n, g->scale, g->q.y_zero, g->q.low,
+                        g->q.high);
+}
+
+static hn_err run_grid(const hn_run *r)
+{
+    hn_parallel(r, hn_ceil_div(hn_count(r->out[0]), PIECE), some_to_grid, (void *)(uintptr_t)r);
+    return HN_OK;
+}
+
+const hn_impl hn_impl_quantize = {
+    .name = "quantize.8bit", .rule = HN_RULE_FOLLOW, .accepts = accepts_grid, .prepare = prepare_grid, .run = run_grid,
 };
