@@ -90,7 +90,7 @@ static void takes_what_it_said(const char *path, unsigned threads)
 
     m.heap.watch = need.arena + around;
     make_session(&m);
-    CHECK_INT(m.heap.watched, 1);
+    CHECK(m.heap.watched >= 1);                      /* packed weights may have that size by chance: the sum below tells */
     bytes = m.heap.bytes - bytes;
     size_t apart = bytes > need.total ? bytes - need.total : need.total - bytes;
     bool near = apart < 65536 + need.total / 100;    /* the session's own lists */
