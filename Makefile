@@ -7,6 +7,7 @@
 #          WERROR=1  warnings are errors (CI)
 #          PREFIX=/usr, DESTDIR=...   where `make install` puts things
 
+comma := ,
 CROSS   ?=
 CC       = $(CROSS)gcc
 AR       = $(CROSS)ar
@@ -17,7 +18,6 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 
 # The build folder says what it holds, so variants never mix.
 B ?= build/$(MACHINE)$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(DEBUG),-debug)$(if $(SAN),-$(firstword $(subst $(comma), ,$(SAN))))
-comma := ,
 
 CFLAGS ?= $(if $(DEBUG),-O0 -g,$(if $(SAN),-O1 -g1,-O2 -g))
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
@@ -30,6 +30,8 @@ ALL = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(B)/gen -I. -Isrc -Iinclu
 # Functions one by one, so that the linker leaves out what nothing reaches; debuggers unwind by what -g writes.
 LEAN_CODE = -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
 LEAN_LINK = $(if $(DEBUG)$(SAN),,-Wl,--gc-sections)
+# The same relocations in a fiftieth of the room, where the linker knows how (and so the C library beside it).
+RELR := $(if $(shell $(CROSS)ld --help 2>/dev/null | grep pack-relative-relocs),-Wl$(comma)-z$(comma)pack-relative-relocs)
 LINK = $(CC) -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LEAN_LINK) $(LDFLAGS)
 
 # ---- What is built from what -----------------------------------------------------------
@@ -93,13 +95,18 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) $(SIZE) -c $< -o $@
 
 # For size: what runs once for a model or a request.
-for_size = formats/ graph/passes/ api/ fleet/ llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools
+for_size = formats/ graph/passes/ api/ fleet/fs fleet/slots fleet/store_read llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools \
+           $(addprefix graph/ops/,control deform flex linear_ml loss ml optimizer random sequence signal text tfidf trees)
 $(foreach f,$(for_size),$(B)/src/$(f)%.o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
+# The plain twins of what has a loop for each quantised type, where something faster is beside them.
+opt_scalar_qdot = $(if $(filter-out scalar,$(ISAS)),$(if $(DEBUG)$(SAN),,-Os) -DHN_COMPACT \
+                  $(if $(filter clang%,$(notdir $(CC))),,-Wno-maybe-uninitialized))
+opt_scalar_qpanel = $(opt_scalar_qdot)
 
 define per_isa
 $(B)/%.$1.o: %.k.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) $$(k_san_$1) -c $$< -o $$@
+	$$(Q)$$(CC) $$(ALL) -DHN_ISA=$1 -DHN_ISA_$1 $$(flags_$1) $$(opt_$1) $$(opt_$1_$$(notdir $$*)) $$(k_san_$1) -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call per_isa,$(i))))
 
@@ -136,7 +143,7 @@ $(modules): $(B)/libhone-%.so: $(B)/libhone.a
 	    -Wl,--as-needed $($*_libs) $(LIB_LIBS)
 
 $(B)/libhone.so.$(SOVERSION): $(lib_o) libhone.map
-	$(Q)$(LINK) -shared -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
+	$(Q)$(LINK) -shared $(RELR) -Wl,-soname,libhone.so.$(SOVERSION) -Wl,--version-script=libhone.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(lib_o) $(LIB_LIBS)
 
 # ---- A library for one model, and no other -----------------------------------------------------

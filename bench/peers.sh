@@ -24,7 +24,9 @@ for model; do
     awk -v name="$(basename "$model")" -v said="$said" '
         /:/ { gsub(/[" ]/, ""); split($0, kv, ":"); v[kv[1] (kv[1] in v ? "_peer" : "")] = kv[2] }
         END {
-            getline why < said
+            while ((getline line < said) > 0)        # an engine may have words of its own there
+                if (line ~ /^hone/)
+                    why = line
             if ("ratio" in v)
                 printf "%-40s %10.4f %10.4f %7.2f %7.2f  %.0e\n", name, v["p50_ms"], v["p50_ms_peer"], v["ratio"],
                        v["ratio_min"], v["largest_difference"]

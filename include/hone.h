@@ -113,6 +113,8 @@ typedef struct hone_io {
 typedef struct hone_model_opts {
     size_t size;
     bool no_optimize;          /* leave the graph as it is in the file */
+    size_t idle_plan_bytes;    /* plans for shapes no session has now are kept while they hold at most this much, the
+                                * longest unused go first: shapes that come again cost nothing.  0: none is kept */
 } hone_model_opts;
 
 /* Reads and checks a model file, keeps it mapped until the model closes.  opts may be NULL. */
@@ -193,11 +195,17 @@ typedef struct hone_session hone_session;
 /* Fixes dimensions the model leaves open, by name ("N", "height"). */
 typedef struct hone_dim { const char *name; int64_t value; } hone_dim;
 
+/* What a session is for, where `threads` is 0.  LATENCY: each run takes all threads of the context, and runs of
+ * different sessions take turns.  THROUGHPUT: each run stays on the thread that calls it, so that as many sessions
+ * as there are processors give the most answers a second. */
+typedef enum hone_hint { HONE_HINT_LATENCY, HONE_HINT_THROUGHPUT } hone_hint;
+
 typedef struct hone_session_opts {
     size_t size;
     const hone_dim *dims;      /* open dimensions not listed: 1 */
     size_t dim_count;
-    unsigned threads;          /* at most this many of the context's; 0: all */
+    unsigned threads;          /* at most this many of the context's; 0: as the hint has it */
+    hone_hint hint;
 } hone_session_opts;
 
 typedef struct hone_memory {
@@ -417,6 +425,11 @@ HONE_API hone_status hone_stream_answer(hone_stream *stream, const int32_t *ids,
  * it fails, none: HONE_ERROR_LIMIT says by how many they are too many. */
 HONE_API hone_status hone_stream_read(hone_stream *stream, const int32_t *ids, size_t count, const float **logits,
                                       hone_error *err);
+/* Each of `count` streams, at most 128, reads one token more, ids[i] by streams[i], in one pass over the weights: serving
+ * many costs little more than serving one.  They are different streams on one model, with the same adapters, none in
+ * use elsewhere; each goes on with the bits it would have alone.  When it fails, none has read. */
+HONE_API hone_status hone_stream_read_each(hone_stream *const *streams, const int32_t *ids, size_t count,
+                                           hone_error *err);
 HONE_API hone_status hone_stream_pick(hone_stream *stream, hone_token *out, hone_error *err);
 /* The whole characters this token completes: maybe none.  Until the next call on the stream. */
 HONE_API hone_status hone_stream_text(hone_stream *stream, int32_t id, const char **text, size_t *len,

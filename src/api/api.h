@@ -22,7 +22,9 @@ typedef struct hn_shared_plan {
     hn_plan *plan;
     hn_shape *in_shape;
     unsigned threads;
-    unsigned users;
+    unsigned users;                     /* 0: idle, kept for when its shapes come again */
+    size_t bytes;
+    uint64_t left;                      /* when its last user went, in turns of the model */
 } hn_shared_plan;
 
 struct hone_model {
@@ -32,6 +34,8 @@ struct hone_model {
     hn_tensor *fixed;                   /* NULL, or one per input: where it has data, that is its value */
     pthread_mutex_t lock;               /* guards plans, their counts, and fixed */
     hn_shared_plan *plans;
+    size_t idle_max;                    /* bytes of idle plans */
+    uint64_t turns;
 };
 
 struct hone_session {

@@ -16,6 +16,7 @@ static hone_status open_model(hone_ctx *ctx, const char *path, const void *data,
         return hn_api_fail(err, hn_nomem(&cx, "a model"), &cx);
     m->ctx = ctx;
     m->no_optimize = o.no_optimize;
+    m->idle_max = o.idle_plan_bytes;
     hn_err e = path ? hn_source_open(&cx, path, &m->source)
                     : hn_source_open_memory(&cx, data, size, &m->source);
     if (e) {

@@ -64,6 +64,7 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
         return e;
     }
     memcpy(key, shape, g->in_count * sizeof *key);
+    s->bytes = hn_add(s->plan->stats.packed_bytes, hn_arena_held(s->plan->graph->arena));
     s->in_shape = key;
     s->threads = threads;
     s->users = 1;
@@ -73,19 +74,40 @@ static hn_err find_or_make(hn_ctx *cx, hone_model *m, const hn_shape *shape, uns
     return HN_OK;
 }
 
+/* Takes an idle plan out of the list, the longest unused, while all idle ones hold more than they may; NULL when they
+ * do not.  The model's lock is held. */
+static hn_shared_plan *evict(hone_model *m)
+{
+    hn_shared_plan **oldest = NULL;
+    size_t bytes = 0;
+    for (hn_shared_plan **s = &m->plans; *s; s = &(*s)->next) {
+        if ((*s)->users)
+            continue;
+        bytes = hn_add(bytes, (*s)->bytes);
+        oldest = !oldest || (*s)->left < (*oldest)->left ? s : oldest;
+    }
+    if (!oldest || bytes <= m->idle_max)
+        return NULL;
+    hn_shared_plan *out = *oldest;
+    *oldest = out->next;
+    return out;
+}
+
 static void release(hn_ctx *cx, hone_model *m, hn_shared_plan *plan)
 {
+    hn_shared_plan *dead = NULL, *next;
     if (!plan)
         return;
     pthread_mutex_lock(&m->lock);
-    hn_shared_plan *dead = --plan->users == 0 ? plan : NULL;
-    for (hn_shared_plan **s = &m->plans; dead && *s; s = &(*s)->next)
-        if (*s == dead) {
-            *s = dead->next;
-            break;
-        }
+    plan->left = ++m->turns;
+    plan->users--;
+    while ((next = evict(m)) != NULL) {
+        next->next = dead;
+        dead = next;
+    }
     pthread_mutex_unlock(&m->lock);
-    if (dead) {
+    for (; dead; dead = next) {
+        next = dead->next;
         hn_plan_free(cx, dead->plan);
         hn_free(cx, dead->in_shape);
         hn_free(cx, dead);
@@ -130,6 +152,8 @@ static hone_session_opts read_opts(const hone_session_opts *from)
 
 static unsigned thread_count(const hone_model *m, const hone_session_opts *o)
 {
+    if (o->threads == 0 && o->hint == HONE_HINT_THROUGHPUT)
+        return 1;
     return o->threads && o->threads < m->ctx->threads ? o->threads : m->ctx->threads;
 }
 

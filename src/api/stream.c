@@ -237,6 +237,20 @@ hone_status hone_stream_read(hone_stream *s, const int32_t *ids, size_t count, c
     return hn_api_fail(err, e, &cx);
 }
 
+hone_status hone_stream_read_each(hone_stream *const *s, const int32_t *ids, size_t count, hone_error *err)
+{
+    hn_ctx cx = { 0 };
+    if (count == 0)
+        return hn_api_fail(err, hn_fail(&cx, HN_EARG, "expected at least one stream"), &cx);
+    cx.env = &s[0]->lm->ctx->env;
+    hn_talk **talk = hn_calloc(&cx, count, sizeof *talk);
+    for (size_t i = 0; i < count && talk; i++)
+        talk[i] = s[i]->talk;
+    hn_err e = talk ? hn_talk_read_each(&cx, talk, ids, count) : hn_nomem(&cx, "streams");
+    hn_free(&cx, talk);
+    return hn_api_fail(err, e, &cx);
+}
+
 hone_status hone_stream_pick(hone_stream *s, hone_token *out, hone_error *err)
 {
     hn_ctx cx = { .env = &s->lm->ctx->env };

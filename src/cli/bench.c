@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "cli/against.h"
 #include "cli/bench.h"
+#include "cli/crowd.h"
 #include "cli/dims.h"
 #include "cli/fill.h"
 #include "cli/lm_opts.h"
@@ -29,6 +30,7 @@ typedef struct bench {
     size_t private_before, private_after, written_before, written_after;
     double *ms; size_t runs;    /* sorted */
     double total_ms;
+    unsigned streams;           /* sessions that run at once */
     hn_peak peak;
     double *step_ms, *least_ms; /* per step: summed over profiled runs; the fastest */
     size_t profiled;
@@ -90,15 +92,26 @@ static hn_err measure(bench *b, double seconds)
     b->private_after = hn_private_bytes();        /* before timings are written down */
     b->written_after = hn_written_bytes();
     begin = hn_now_ns();
-    do {
+    hn_crowd crowd = { .plan = b->r.plan, .in = b->in, .streams = b->streams, .seconds = seconds };
+    if (b->streams > 1)
+        HN_TRY(hn_crowd_measure(cx, &crowd, b->ms, RUNS_MAX, &b->runs, &b->total_ms));
+    while (b->streams <= 1 && b->runs < RUNS_MAX && (now < end || b->runs < 5)) {
         uint64_t t = hn_now_ns();
         HN_TRY(hn_session_run(cx, b->r.session));
         now = hn_now_ns();
         b->ms[b->runs++] = hn_ms(now - t);
-    } while (b->runs < RUNS_MAX && (now < end || b->runs < 5));
-    b->total_ms = hn_ms(now - begin);
+        b->total_ms = hn_ms(now - begin);
+    }
     qsort(b->ms, b->runs, sizeof *b->ms, by_size);
     return HN_OK;
+}
+
+static double mean_of(const bench *b)
+{
+    double sum = 0;
+    for (size_t i = 0; i < b->runs; i++)
+        sum += b->ms[i];
+    return sum / (double)b->runs;
 }
 
 static double percentile(const bench *b, double p)
@@ -109,7 +122,9 @@ static double percentile(const bench *b, double p)
 static hn_err start(bench *b, const char *model)
 {
     hn_ctx *cx = &b->c->cx;
-    hn_runner_opts o = { .threads = b->c->threads };
+    bool many = strcmp(hn_arg_text(&b->c->args, "hint", "latency"), "throughput") == 0;
+    b->streams = many ? b->c->threads ? b->c->threads : hn_cpu_count() : 1;
+    hn_runner_opts o = { .threads = many ? 1 : b->c->threads };
     b->private_before = hn_private_bytes();
     b->written_before = hn_written_bytes();
     uint64_t t = hn_now_ns();
@@ -216,12 +231,13 @@ static json_t *profile_rows(const bench *b)
 static json_t *report(const bench *b)
 {
     const hn_plan_stats *s = &b->r.plan->stats;
-    double mean = b->total_ms / (double)b->runs, gflops = 2 * s->macs / mean * 1e-6;
-    json_t *j = json_pack("{s:s, s:i, s:I}", "isa", b->r.plan->k->isa, "threads", (int)b->r.o.threads, "runs",
+    double each = b->total_ms / (double)b->runs, mean = mean_of(b), gflops = 2 * s->macs / each * 1e-6;
+    json_t *j = json_pack("{s:s, s:i, s:i, s:I}", "isa", b->r.plan->k->isa, "sessions", (int)b->streams, "threads",
+                          (int)b->r.o.threads, "runs",
                           (json_int_t)b->runs);
     const struct { const char *key; double value; } reals[] = {
         { "p50_ms", percentile(b, 0.5) }, { "p90_ms", percentile(b, 0.9) }, { "p99_ms", percentile(b, 0.99) },
-        { "mean_ms", mean }, { "min_ms", b->ms[0] }, { "per_second", 1e3 / mean }, { "load_ms", b->load_ms },
+        { "mean_ms", mean }, { "min_ms", b->ms[0] }, { "per_second", 1e3 / each }, { "load_ms", b->load_ms },
         { "plan_ms", b->plan_ms }, { "first_run_ms", b->first_ms }, { "gflops", gflops },
         { "machine_gflops", b->peak.gflops }, { "peak_percent", 100 * gflops / b->peak.gflops },
     };
@@ -245,10 +261,11 @@ static void print_text(const bench *b, const json_t *j)
 {
 #define REAL(key) json_real_value(json_object_get(j, key))
 #define MB(key) ((double)json_integer_value(json_object_get(j, key)) * 1e-6)
-    printf("latency     p50 %.3f ms   p90 %.3f   p99 %.3f   mean %.3f   min %.3f   (%zu runs, %u thread%s, %s)\n",
+    printf("latency     p50 %.3f ms   p90 %.3f   p99 %.3f   mean %.3f   min %.3f   (%zu runs, %u thread%s%s, %s)\n",
            REAL("p50_ms"), REAL("p90_ms"), REAL("p99_ms"), REAL("mean_ms"), REAL("min_ms"), b->runs,
-           b->r.o.threads, b->r.o.threads == 1 ? "" : "s", b->r.plan->k->isa);
-    printf("throughput  %.1f per second\n", REAL("per_second"));
+           b->r.o.threads, b->r.o.threads == 1 ? "" : "s", b->streams > 1 ? " each" : "", b->r.plan->k->isa);
+    printf("throughput  %.1f per second", REAL("per_second"));
+    printf(b->streams > 1 ? ", of %u sessions at once\n" : "\n", b->streams);
     printf("compute     %.2f GFLOP/s, %.0f %% of this machine's measured %.1f\n", REAL("gflops"),
            REAL("peak_percent"), b->peak.gflops);
     printf("start       load %.2f ms, plan %.2f ms, first run %.3f ms\n", b->load_ms, b->plan_ms, b->first_ms);
@@ -304,10 +321,32 @@ static bool is_gguf(const char *path)
     return yes;
 }
 
+/* What all threads that ran can do together. */
+static hn_err find_peak(bench *b)
+{
+    hn_pool *crowd = NULL;
+    hn_err e = b->streams > 1 ? hn_pool_new(&b->c->cx, b->streams, &crowd) : HN_OK;
+    if (!e)
+        e = hn_peak_measure(&b->c->cx, b->r.plan->k, crowd ? crowd : b->r.env.pool, false, &b->peak);
+    hn_pool_free(crowd);
+    return e;
+}
+
+static hn_err refuse_tuning(hn_cli *c)
+{
+    static const char *const options[] = { "timing-cache", "hint" };
+    const char *found = hn_arg_flag(&c->args, "tune") ? "tune" : NULL;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        found = hn_arg_text(&c->args, options[i], NULL) ? options[i] : found;
+    return found ? hn_fail(&c->cx, HN_EUNSUP, "unsupported: --%s of a language model", found) : HN_OK;
+}
+
 static hn_err run(hn_cli *c)
 {
-    if (is_gguf(c->args.operand[0]))
+    if (is_gguf(c->args.operand[0])) {
+        HN_TRY(refuse_tuning(c));
         return hn_bench_lm(c, c->args.operand[0]);
+    }
     if (hn_arg_text(&c->args, "save-calibration", NULL))
         return hn_fail(&c->cx, HN_EUNSUP, "unsupported: --save-calibration from a model that makes no tokens; "
                        "give a .gguf file");
@@ -320,7 +359,9 @@ static hn_err run(hn_cli *c)
     if (!e)
         e = measure(&b, seconds);
     if (!e)
-        e = hn_peak_measure(&c->cx, b.r.plan->k, b.r.env.pool, false, &b.peak);
+        e = find_peak(&b);
+    if (!e && against && b.streams > 1)
+        e = hn_fail(&c->cx, HN_EARG, "--against compares one session with one: leave out --hint throughput");
     if (!e && against)
         e = compare(&b, against, seconds);
     if (!e && (profiled || trace))
@@ -342,13 +383,16 @@ static const hn_opt opts[] = {
     { "seconds", 's', HN_OPT_REAL, "S", "how long to measure (default 2)", NULL, 0.01, 86400 },
     HN_DIM_OPT,
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
-    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library",
+    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: or litert: and its shared library",
       NULL, 0, 0 },
     HN_TUNE_OPTS,
+    { "hint", 0, HN_OPT_CHOICE, "HINT",
+      "latency: one session on all threads (default); throughput: as many sessions, one thread each", "latency throughput", 0, 0 },
     HN_LM_MODEL_OPTS,
     { "prompt-tokens", 0, HN_OPT_INT, "N",
       "language models: tokens read at once (default 512, or what the context has room for)", NULL, 1, 1000000 },
     { "answer-tokens", 0, HN_OPT_INT, "N", "language models: tokens made one by one (default 64)", NULL, 1, 1000000 },
+    { "sequences", 0, HN_OPT_INT, "N", "language models: also N answers at once, a token of each in one pass", NULL, 1, 128 },
     { "save-calibration", 0, HN_OPT_FILE, "FILE", "language models: write what `hone plan --calibration` reads",
       NULL, 0, 0 },
     { "profile", 'p', HN_OPT_FLAG, NULL, "time every step as well", NULL, 0, 0 },

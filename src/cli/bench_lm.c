@@ -16,6 +16,7 @@
 #include "cost/machine.h"
 
 #define ROUNDS_MAX 64
+#define SEQUENCES_MAX 128
 
 typedef struct rates { double v[ROUNDS_MAX]; size_t n; } rates;
 
@@ -33,8 +34,9 @@ static double median(rates *r)
 
 typedef struct figures {
     rates prefill, decode, first;        /* tokens/s, tokens/s, ms */
+    rates together;                      /* tokens/s of all sequences */
     double load_ms, gbytes;
-    size_t prompt, answer, kv_bytes, arena_bytes, private_bytes, written_bytes, large_page_bytes;
+    size_t prompt, answer, sequences, kv_bytes, arena_bytes, private_bytes, written_bytes, large_page_bytes;
     size_t weight_bytes, packed_bytes;
 } figures;
 
@@ -68,6 +70,46 @@ static hn_err one_round(hn_lm_job *j, hn_stream *s, int32_t *ids, figures *f)
     return HN_OK;
 }
 
+/* The same prompt, read once, and an answer of each sequence's own. */
+static hn_err answer_together(hn_lm_job *j, hn_stream *const *s, figures *f)
+{
+    hn_ctx *cx = &j->c->cx;
+    float *logits[SEQUENCES_MAX];
+    int32_t ids[SEQUENCES_MAX];
+    for (size_t i = 1; i < f->sequences; i++)
+        HN_TRY(hn_stream_share(cx, s[i], s[0], f->prompt));
+    uint64_t begin = 0;
+    for (size_t t = 0; t <= f->answer; t++) {
+        for (size_t i = 0; i < f->sequences; i++)
+            ids[i] = (int32_t)((t * 7919 + i * 104729 + 13) % j->m.shape.vocab);
+        HN_TRY(hn_stream_read_each(cx, s, ids, f->sequences, logits));
+        if (t == 0)                      /* the first one plans, and parts what was shared */
+            begin = hn_now_ns();
+    }
+    f->together.v[f->together.n++] = (double)(f->answer * f->sequences) / ((double)(hn_now_ns() - begin) * 1e-9);
+    return HN_OK;
+}
+
+static hn_err measure_together(hn_lm_job *j, hn_stream *first, const int32_t *ids, figures *f, double seconds)
+{
+    hn_ctx *cx = &j->c->cx;
+    hn_stream *s[SEQUENCES_MAX] = { first };
+    float *logits;
+    hn_err e = HN_OK;
+    for (size_t i = 1; i < f->sequences && !e; i++)
+        e = hn_stream_new(cx, &j->m, j->pool, &s[i]);
+    uint64_t end = hn_now_ns() + (uint64_t)(seconds * 1e9);
+    while (!e && f->together.n < ROUNDS_MAX && (f->together.n < 3 || hn_now_ns() < end)) {
+        hn_stream_trim(first, 0);
+        e = hn_stream_read(cx, first, ids, f->prompt, false, &logits);
+        if (!e)
+            e = answer_together(j, s, f);
+    }
+    for (size_t i = 1; i < f->sequences; i++)
+        hn_stream_free(s[i]);
+    return e;
+}
+
 static hn_err measure(hn_lm_job *j, figures *f, double seconds)
 {
     hn_ctx *cx = &j->c->cx;
@@ -97,6 +139,8 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
     f->written_bytes = hn_written_bytes();
     f->large_page_bytes = hn_large_page_bytes();
     f->packed_bytes = j->m.packs->bytes;
+    if (!e && f->sequences)
+        e = measure_together(j, s, ids, f, seconds);
     hn_stream_free(s);
     HN_TRY(e);
     HN_TRY(hn_peak_measure(cx, k, j->pool, true, &peak));
@@ -124,11 +168,13 @@ static hn_err save(hn_cli *c, const char *model, const hn_lm_job *j, figures *f,
 static hn_err tell(hn_cli *c, figures *f)
 {
     double prefill = median(&f->prefill), decode = median(&f->decode), first = median(&f->first);
+    double together = median(&f->together);
     double stream = decode * (double)f->weight_bytes * 1e-9;
     if (c->json)
         return hn_json_print(&c->cx, json_pack(
-            "{s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+            "{s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
             "prefill_tokens_per_second", prefill, "decode_tokens_per_second", decode,
+            "sequences", (json_int_t)f->sequences, "sequences_tokens_per_second", together,
             "first_token_ms", first, "load_ms", f->load_ms,
             "machine_read_gb_per_second", f->gbytes, "decode_gb_per_second", stream,
             "prompt_tokens", (json_int_t)f->prompt, "answer_tokens", (json_int_t)f->answer,
@@ -139,6 +185,8 @@ static hn_err tell(hn_cli *c, figures *f)
     printf("prefill      %.1f tokens/s over %zu tokens\n", prefill, f->prompt);
     printf("decode       %.1f tokens/s over %zu tokens: %.1f GB/s of weights, %.0f %% of the %.1f GB/s this machine "
            "reads now\n", decode, f->answer, stream, 100 * stream / f->gbytes, f->gbytes);
+    if (f->sequences)
+        printf("together     %.1f tokens/s in %zu sequences, %.2f times one\n", together, f->sequences, together / decode);
     printf("first token  %.1f ms after a prompt of %zu; load with one token %.1f ms\n", first, f->prompt, f->load_ms);
     printf("memory       private %.1f MB, of it packed weights %.1f MB, cache %.1f MB, activations %.1f MB\n",
            (double)f->private_bytes * 1e-6, (double)f->packed_bytes * 1e-6, (double)f->kv_bytes * 1e-6,
@@ -150,13 +198,14 @@ hn_err hn_bench_lm(hn_cli *c, const char *path)
 {
     hn_lm_job j;
     figures f = { .prompt = (size_t)hn_arg_int(&c->args, "prompt-tokens", 512),
-                  .answer = (size_t)hn_arg_int(&c->args, "answer-tokens", 64) };
+                  .answer = (size_t)hn_arg_int(&c->args, "answer-tokens", 64),
+                  .sequences = (size_t)hn_arg_int(&c->args, "sequences", 0) };
     uint64_t begin = hn_now_ns();
     hn_err e = hn_lm_job_open(c, path, &j);
     f.load_ms = hn_ms(hn_now_ns() - begin);
     if (!e && hn_arg_count(&c->args, "prompt-tokens") == 0 && f.answer < j.m.o.context)
-        f.prompt = hn_min(f.prompt, j.m.o.context - f.answer);
-    if (!e && f.prompt + f.answer > j.m.o.context)
+        f.prompt = hn_min(f.prompt, hn_max(j.m.o.context - f.answer, 2) - (f.sequences > 0));
+    if (!e && f.prompt + f.answer + (f.sequences > 0) > j.m.o.context)
         e = hn_fail(&c->cx, HN_EARG, "%zu + %zu tokens do not fit the context of %zu: give a larger --context, or "
                     "fewer --prompt-tokens", f.prompt, f.answer, j.m.o.context);
     if (!e)

@@ -6,8 +6,6 @@
 
 #include "api/api.h"
 
-#define DIMS_MAX 32
-
 static bool known_name(const hn_graph *g, const char *name)
 {
     for (size_t i = 0; i < g->in_count; i++)
@@ -18,25 +16,62 @@ static bool known_name(const hn_graph *g, const char *name)
     return false;
 }
 
-hn_err hn_dims_shapes(hn_cli *c, const hn_graph *g, hn_shape *shape)
+/* "N", or "MIN:OPT:MAX" in order; how many numbers there are, 0 for neither. */
+static int parse(const char *text, int64_t v[3])
 {
-    hone_dim dim[DIMS_MAX];
-    char name[DIMS_MAX][64];
-    size_t n = hn_arg_count(&c->args, "dim");
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        long long n = strtoll(text, &end, 10);
+        if (end == text || n < 0 || (i > 0 && n < v[i - 1]))
+            return 0;
+        v[i] = n;
+        if (*end == '\0')
+            return i == 1 ? 0 : i + 1;
+        if (*end != ':')
+            return 0;
+        text = end + 1;
+    }
+    return 0;
+}
 
-    if (n > DIMS_MAX)
-        return hn_fail(&c->cx, HN_EARG, "--dim: at most %d", DIMS_MAX);
+static hn_err read_dims(hn_cli *c, const hn_graph *g, bool ranges, hn_dims *out)
+{
+
+    size_t n = out->count = hn_arg_count(&c->args, "dim");
+    out->ranges = false;
+    if (n > HN_DIMS_MAX)
+        return hn_fail(&c->cx, HN_EARG, "--dim: at most %d", HN_DIMS_MAX);
     for (size_t i = 0; i < n; i++) {
         const char *text = hn_arg_at(&c->args, "dim", i), *eq = strchr(text, '=');
-        char *end;
-        long long v = eq ? strtoll(eq + 1, &end, 10) : -1;
-        if (!eq || eq == text || (size_t)(eq - text) >= sizeof name[i] || end == eq + 1 || *end || v < 0)
-            return hn_fail(&c->cx, HN_EARG, "--dim %s: expected NAME=N, such as batch=4", text);
-        memcpy(name[i], text, (size_t)(eq - text));
-        name[i][eq - text] = 0;
-        if (!known_name(g, name[i]))
+        hn_dim *d = &out->dim[i];
+        int numbers = eq ? parse(eq + 1, d->v) : 0;
+        if (!eq || eq == text || (size_t)(eq - text) >= sizeof d->name || numbers == 0 || (numbers > 1 && !ranges))
+            return hn_fail(&c->cx, HN_EARG, ranges ? "--dim %s: expected NAME=N or NAME=MIN:OPT:MAX, such as batch=1:4:32"
+                                                   : "--dim %s: expected NAME=N, such as batch=4", text);
+        memcpy(d->name, text, (size_t)(eq - text));
+        d->name[eq - text] = 0;
+        if (!known_name(g, d->name))
             return hn_fail(&c->cx, HN_EARG, "--dim %s: no input has an open dimension of that name", text);
-        dim[i] = (hone_dim){ name[i], v };
+        for (int k = numbers; k < 3; k++)
+            d->v[k] = d->v[0];
+        out->ranges = out->ranges || numbers > 1;
     }
-    return hn_api_shapes(&c->cx, g, dim, n, shape);
+    return HN_OK;
+}
+
+hn_err hn_dims_read(hn_cli *c, const hn_graph *g, hn_dims *out) { return read_dims(c, g, true, out); }
+
+hn_err hn_dims_at(hn_cli *c, const hn_graph *g, const hn_dims *d, hn_dim_end end, hn_shape *shape)
+{
+    hone_dim dim[HN_DIMS_MAX];
+    for (size_t i = 0; i < d->count; i++)
+        dim[i] = (hone_dim){ d->dim[i].name, d->dim[i].v[end] };
+    return hn_api_shapes(&c->cx, g, dim, d->count, shape);
+}
+
+hn_err hn_dims_shapes(hn_cli *c, const hn_graph *g, hn_shape *shape)
+{
+    hn_dims d;
+    HN_TRY(read_dims(c, g, false, &d));
+    return hn_dims_at(c, g, &d, HN_DIM_OPT_VALUE, shape);
 }

@@ -25,7 +25,7 @@ typedef struct reader {
 
 /* ---- Numbers ----------------------------------------------------------------------------------- */
 
-static const void *take(reader *r, size_t bytes)
+static inline const void *take(reader *r, size_t bytes)
 {
     const uint8_t *p = r->at;
     if (r->damaged || bytes > (size_t)(r->end - r->at)) {
@@ -36,7 +36,7 @@ static const void *take(reader *r, size_t bytes)
     return p;
 }
 
-static uint64_t get(reader *r, size_t bytes)
+static inline uint64_t get(reader *r, size_t bytes)
 {
     uint64_t v = 0;
     const void *p = take(r, bytes);
@@ -154,8 +154,8 @@ static hn_err get_absent(reader *r, hn_graph *g, hn_value *v)
     HN_TRY(check(r, "a constant that is left out"));
     size_t most = r->cx && r->cx->env ? r->cx->env->tensor_bytes_max : 0;
     if (most && bytes > most)
-        return hn_fail(r->cx, HN_ELIMIT, "constant '%.80s': %zu bytes, over the limit of %zu for one tensor", v->name, bytes,
-                       most);
+        return hn_fail(r->cx, HN_ELIMIT, "constant '%.80s': %zu bytes, over the limit of %zu for one tensor", v->name,
+                       bytes, most);
     r->absent_most = hn_max(r->absent_most, hn_max(bytes, 1));
     v->absent = g->hollow = true;
     return HN_OK;
@@ -176,7 +176,8 @@ static hn_err get_value(reader *r, hn_graph *g)
         HN_TRY(check(r, "a body"));
         v->outer = p->value[outer - 1];
         /* Nodes come in order, so what the body sees is there already. */
-        r->damaged = !v->outer->maker && !v->outer->is_input && !v->outer->outer && !hn_is_const(v->outer) && !v->outer->absent;
+        const hn_value *from = v->outer;
+        r->damaged = !from->maker && !from->is_input && !from->outer && !hn_is_const(from) && !from->absent;
         return check(r, "a body");
     }
     if (kind == HN_PLANFILE_CONST)
@@ -361,6 +362,21 @@ static hn_err get_build(reader *r, hn_graph **graph, size_t graphs, const char *
     return check(r, "packed weights' checksum");
 }
 
+static hn_err get_ranges(reader *r, hn_built *b, size_t builds)
+{
+    size_t count = get_count(r, 21, LIST_MAX);
+    hn_range *range = HN_NEW(r->g->arena, hn_range, count + 1);
+    if (!range)
+        return hn_nomem(r->cx, "a plan");
+    for (size_t i = 0; i < count; i++)
+        range[i] = (hn_range){ get_text(r).ptr, (int64_t)get(r, 8), (int64_t)get(r, 8) };
+    for (size_t i = 0; i < builds; i++) {
+        b[i].range = range;
+        b[i].range_count = count;
+    }
+    return check(r, "ranges of dimensions");
+}
+
 /* Graph 0 is the source's own; the others belong to the source, too. */
 static hn_err get_tree(reader *r, const char *isa)
 {
@@ -386,6 +402,7 @@ static hn_err get_tree(reader *r, const char *isa)
         return hn_nomem(r->cx, "a plan");
     for (size_t i = 0; i < builds; i++)
         HN_TRY(get_build(r, all, graphs, isa, &b[i]));
+    HN_TRY(get_ranges(r, b, builds));
     s->built = b;
     s->built_count = builds;
     return HN_OK;

@@ -41,6 +41,7 @@ typedef struct hn_planfile_parts {
     const char *source;              /* path of the model */
     const hn_graph *graph;           /* what the model is to its users; one of the builds' or its own */
     const hn_planfile_build *build; size_t build_count;
+    const hn_range *range; size_t range_count;
     bool keep;                       /* constants that are packed are kept as they were, too */
 } hn_planfile_parts;
 

@@ -11,7 +11,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "plan files are little-endian and used in place");
 
-typedef struct blob { const void *data; size_t bytes; uint64_t at; } blob;
+typedef struct blob { const void *data; size_t bytes; uint64_t at, sum; } blob;
 
 typedef struct writer {
     hn_ctx *cx;
@@ -33,22 +33,24 @@ static void put_bytes(writer *w, const char *text, size_t len)
 
 static void put_text(writer *w, const char *text) { put_bytes(w, text ? text : "", text ? strlen(text) : 0); }
 
-/* The same bytes are stored once, however many graphs and values use them. */
+/* The same bytes are stored once: shapes differ, their weights hardly ever. */
 static hn_err put_blob(writer *w, const void *data, size_t bytes)
 {
     size_t i = 0;
-    while (i < w->count && (w->blob[i].data != data || w->blob[i].bytes != bytes))
+    uint64_t sum = hn_checksum(data, bytes);
+    while (i < w->count && (w->blob[i].sum != sum || w->blob[i].bytes != bytes ||
+                            memcmp(w->blob[i].data, data, bytes) != 0))
         i++;
     if (i == w->count) {
         if (!hn_grow(w->cx, &w->blob, w->count, &w->cap, sizeof *w->blob))
             return hn_nomem(w->cx, "a plan file");
         uint64_t at = (w->end + HN_PLANFILE_ALIGN - 1) / HN_PLANFILE_ALIGN * HN_PLANFILE_ALIGN;
-        w->blob[w->count++] = (blob){ data, bytes, at };
+        w->blob[w->count++] = (blob){ data, bytes, at, sum };
         w->end = at + bytes;
     }
     put(w, w->blob[i].at, 8);
     put(w, bytes, 8);
-    put(w, hn_checksum(data, bytes), 8);
+    put(w, sum, 8);
     return HN_OK;
 }
 
@@ -254,6 +256,12 @@ static hn_err put_tree(writer *w, const hn_planfile_parts *p, hn_planfile_report
     put(w, p->build_count, 4);
     for (size_t i = 0; i < p->build_count; i++)
         HN_TRY(put_build(w, &p->build[i], own + i));
+    put(w, p->range_count, 4);
+    for (size_t i = 0; i < p->range_count; i++) {
+        put_text(w, p->range[i].dim);
+        put(w, (uint64_t)p->range[i].min, 8);
+        put(w, (uint64_t)p->range[i].max, 8);
+    }
     for (size_t i = 0; i < w->count; i++)
         r->packed_bytes += w->blob[i].bytes;
     r->packed_bytes -= r->constant_bytes;

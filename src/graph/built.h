@@ -21,11 +21,15 @@ typedef struct hn_packed {
     size_t bytes;
 } hn_packed;
 
+/* What an open dimension may be. */
+typedef struct hn_range { const char *dim; int64_t min, max; } hn_range;
+
 typedef struct hn_built {
     hn_graph *graph;                 /* after its passes; input shapes concrete */
     const char *isa;                 /* of the kernels the weights are packed for */
     const hn_choice *choice;         /* per node */
     const hn_packed *pack; size_t pack_count;    /* in the order in which a plan asks for them */
+    const hn_range *range; size_t range_count;   /* the same for all of a file: outside of these nothing is planned */
 } hn_built;
 
 /* A plan file may have settled an input's value: is it given another one? */

@@ -132,8 +132,11 @@ typedef struct hn_winograd_out {
 } hn_winograd_out;
 
 /* Heads of one token over rows [from, to) of a page.  top, sum and out carry on from page to page: -inf, 0 and
- * zeros before the first; out / sum is the result. */
-enum { HN_ATTEND_ROWS = 32 };
+ * zeros before the first; out / sum is the result.
+ *
+ * Many take up to sixteen heads, of any tokens that see the whole page, and keys that are floats: q is then [size, 16],
+ * and sixteen of top and sum are there, whatever is in those past the heads. */
+enum { HN_ATTEND_ROWS = 32, HN_ATTEND_MANY = 16 };
 typedef struct hn_attend_page {
     const void *keys;                   /* [size, 32] */
     const void *values; size_t ld_values;

@@ -166,23 +166,18 @@ VEC void columns(const form *f, const hn_panels *p, size_t from, size_t to)
 
 /* ---- The kernel ------------------------------------------------------------------------------------ */
 
+/* Each type's loop is a function of its own, or the compiler would lose itself in one. */
 #ifdef HN_ISA_amx
 #include "kernels/qpanel_tiles.h"
+void panels_avx512(const hn_panels *p);      /* fewer columns are no tiles */
+VEC void product(const form *f, const hn_panels *p) { many(f, p); }
 #else
-enum { MANY = 1 << 30 };
-#define many(f, p) ((void)(f))
-#endif
-
-/* Each type's loop is a function of its own, or the compiler would lose itself in one. */
 VEC void product(const form *f, const hn_panels *p)
 {
-    if (p->x->cols >= MANY) {
-        many(f, p);
-        return;
-    }
     for (size_t c = 0; c < p->x->cols; c += p->x->width)
         columns(f, p, c, c + p->x->width < p->x->cols ? c + p->x->width : p->x->cols);
 }
+#endif
 
 /* type, head, codes, runs, bytes of codes and heads, offset, top, how */
 #define TYPES(X)                                                                                        \
@@ -209,6 +204,12 @@ TYPES(PRODUCT)
 
 void K(panels)(const hn_panels *p)
 {
+#ifdef HN_ISA_amx
+    if (p->x->cols < MANY) {
+        panels_avx512(p);
+        return;
+    }
+#endif
     switch (p->type) {
 #define CASE(id, ...) case HN_QT_##id: product_##id(p); break;
     TYPES(CASE)

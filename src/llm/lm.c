@@ -142,6 +142,7 @@ void hn_stream_free(hn_stream *s)
     hn_free(&cx, s->ids);
     hn_free(&cx, s->positions);
     hn_free(&cx, s->rows);
+    hn_free(&cx, s->logits);
     hn_free(&cx, s);
 }
 
@@ -275,6 +276,79 @@ hn_err hn_stream_read(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t count
             return e;
         }
     }
+    return HN_OK;
+}
+
+/* ---- Several streams ------------------------------------------------------------------------------- */
+
+static hn_err check_each(hn_ctx *cx, hn_stream *const *s, const int32_t *ids, size_t count)
+{
+    if (count == 0 || count > HN_CHUNK)
+        return hn_fail(cx, HN_EARG, "expected 1 to %d streams, given %zu", HN_CHUNK, count);
+    for (size_t i = 0; i < count; i++) {
+        bool other = s[i]->m == s[0]->m && same_adapters(s[i], s[0]->lora, s[0]->lora_count);
+        for (size_t k = 0; k < i; k++)
+            other = other && s[k] != s[i];
+        if (!other)
+            return hn_fail(cx, HN_EARG, "only different streams on the same model, with the same adapters, read in one pass");
+        if (ids[i] < 0 || (uint32_t)ids[i] >= s[i]->m->shape.vocab)
+            return hn_fail(cx, HN_EARG, "token %d is outside of the vocabulary of %u", (int)ids[i], s[i]->m->shape.vocab);
+        HN_TRY(hn_kv_fits(cx, s[i]->kv, 1));
+        if (!s[i]->logits)
+            s[i]->logits = hn_calloc(cx, s[i]->m->shape.vocab, sizeof *s[i]->logits);
+        if (!s[i]->logits)
+            return hn_nomem(cx, "a stream's logits");
+    }
+    return HN_OK;
+}
+
+/* Plans are the first stream's; a row has a text's cache where it otherwise has a place in one text. */
+static hn_err read_together(hn_ctx *cx, hn_stream *const *s, const int32_t *ids, size_t count)
+{
+    hn_stream *host = s[0];
+    hn_kv *each[HN_CHUNK];
+    hn_pass *p;
+    for (size_t i = 0; i < count; i++)
+        HN_TRY(hn_kv_reserve(cx, s[i]->kv, 1));
+    HN_TRY(find_pass(cx, host, count, count, &p));
+    for (size_t i = 0; i < count; i++) {
+        each[i] = s[i]->kv;
+        host->ids[i] = ids[i];
+        host->positions[i] = (int32_t)s[i]->kv->count;
+        host->rows[i] = (int64_t)i;
+    }
+    hn_session_bind_each(p->session, each);
+    hn_err e = hn_session_run(cx, p->session);
+    hn_session_bind_each(p->session, NULL);
+    HN_TRY(e);
+    const float *out = hn_session_output(p->session, 0)->data;
+    for (size_t i = 0; i < count; i++) {
+        s[i]->held[s[i]->kv->count++] = ids[i];
+        memcpy(s[i]->logits, out + i * host->m->shape.vocab, host->m->shape.vocab * sizeof *out);
+    }
+    if (host->m->mapped)
+        forget_embedding(host->m);
+    return HN_OK;
+}
+
+/* Layers that remember otherwise go through their text token by token, and so does the oracle. */
+static hn_err read_in_turns(hn_ctx *cx, hn_stream *const *s, const int32_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float *found;
+        HN_TRY(hn_stream_read(cx, s[i], ids + i, 1, false, &found));
+        memcpy(s[i]->logits, found, s[i]->m->shape.vocab * sizeof *found);
+    }
+    return HN_OK;
+}
+
+hn_err hn_stream_read_each(hn_ctx *cx, hn_stream *const *s, const int32_t *ids, size_t count, float **logits)
+{
+    HN_TRY(check_each(cx, s, ids, count));
+    bool alone = count == 1 || s[0]->m->o.eval || s[0]->m->shape.state;
+    HN_TRY(alone ? read_in_turns(cx, s, ids, count) : read_together(cx, s, ids, count));
+    for (size_t i = 0; i < count; i++)
+        logits[i] = s[i]->logits;
     return HN_OK;
 }
 

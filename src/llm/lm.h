@@ -48,6 +48,11 @@ hn_err hn_stream_adapt(hn_ctx *cx, hn_stream *s, const hn_lora_use *lora, size_t
  * `all` is for at most hn_stream_chunk() tokens a call. */
 hn_err hn_stream_read(hn_ctx *cx, hn_stream *s, const int32_t *ids, size_t count, bool all, float **logits);
 size_t hn_stream_chunk(const hn_stream *s);
+
+/* Each of `count` streams, at most hn_stream_chunk(), reads one token more, ids[i] by s[i], in one pass over the
+ * weights.  The streams are different ones on one model, with the same adapters; each has the bits it would have alone.
+ * logits[i]: of s[i], [vocab], until it reads again.  When it fails, none has read. */
+hn_err hn_stream_read_each(hn_ctx *cx, hn_stream *const *s, const int32_t *ids, size_t count, float **logits);
 size_t hn_stream_count(const hn_stream *s);       /* tokens read */
 hn_ids hn_stream_ids(const hn_stream *s);         /* which, until the next read */
 size_t hn_stream_room(const hn_stream *s);        /* tokens that still fit */

@@ -32,6 +32,7 @@ struct hn_stream {
     int32_t *held;               /* every token read, in order: [context] */
     int32_t *ids, *positions;    /* [HN_CHUNK] */
     int64_t *rows;               /* [HN_CHUNK] */
+    float *logits;               /* [vocab], of what was read beside other streams; NULL before that */
 };
 
 hn_err hn_stream_new_kv(hn_ctx *cx, const hn_stream *s, hn_kv **out);     /* an empty cache as this stream has one */

@@ -312,6 +312,24 @@ hn_err hn_talk_read(hn_ctx *cx, hn_talk *t, const int32_t *ids, size_t count, fl
     return HN_OK;
 }
 
+hn_err hn_talk_read_each(hn_ctx *cx, hn_talk *const *t, const int32_t *ids, size_t count)
+{
+    hn_stream **stream = hn_calloc(cx, count + 1, sizeof *stream);
+    float **logits = hn_calloc(cx, count + 1, sizeof *logits);
+    for (size_t i = 0; i < count && stream; i++)
+        stream[i] = t[i]->stream;
+    hn_err e = stream && logits ? hn_stream_read_each(cx, stream, ids, count, logits) : hn_nomem(cx, "streams");
+    for (size_t i = 0; i < count; i++) {
+        t[i]->guess_count = t[i]->right = 0;
+        t[i]->logits = e ? NULL : logits[i];
+        if (!e)
+            hn_sampler_accept(t[i]->sampler, ids[i]);
+    }
+    hn_free(cx, stream);
+    hn_free(cx, logits);
+    return e;
+}
+
 hn_err hn_talk_pick(hn_ctx *cx, hn_talk *t, hn_sampled *out)
 {
     if (!t->logits)

@@ -54,6 +54,8 @@ hn_err hn_talk_answer(hn_ctx *cx, hn_talk *t, hn_ids prompt, hn_said *said, void
 
 /* The same step by step, for callers with a loop of their own: read, pick, text, read what was picked ... */
 hn_err hn_talk_read(hn_ctx *cx, hn_talk *t, const int32_t *ids, size_t count, float **logits);
+/* One token more for each, in one pass: hn_stream_read_each. */
+hn_err hn_talk_read_each(hn_ctx *cx, hn_talk *const *t, const int32_t *ids, size_t count);
 hn_err hn_talk_pick(hn_ctx *cx, hn_talk *t, hn_sampled *out);       /* from what the last read gave */
 /* The whole characters that a token completes; until the next call. */
 hn_err hn_talk_text(hn_ctx *cx, hn_talk *t, int32_t id, hn_text *out);

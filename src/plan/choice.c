@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/chain.h"
+
 /* Without --quality, --loss or --precision: what a careful person would still take, measured on Llama-3-8B. */
 #define LOSS_MAX 5.0
 
@@ -157,6 +159,21 @@ const char *hn_offer_reject(const hn_offer *o, const hn_needs *n, hn_arena *a)
     return why ? why : speed_reject(o, n, a);
 }
 
+const char *hn_offer_doubt(const hn_offer *o, const hn_needs *n, hn_arena *a)
+{
+    if (!o->model->lm)
+        return o->image_ms.high > n->latency_ms
+                   ? hn_arena_printf(a, "a run may take up to %.3g ms, allowed are %g", o->image_ms.high,
+                                     n->latency_ms)
+                   : NULL;
+    bool slow = o->rate.low < n->rate, late = o->first_ms.high > n->latency_ms;
+    const char *few = slow ? hn_arena_printf(a, "it may make as few as %.3g tokens/s, asked for %g", o->rate.low,
+                                             n->rate) : "";
+    const char *wait = late ? hn_arena_printf(a, "the first token may take up to %.3g s, allowed are %g",
+                                              o->first_ms.high * 1e-3, n->latency_ms * 1e-3) : "";
+    return slow || late ? hn_arena_printf(a, "%s%s%s", few, slow && late ? "; " : "", wait) : NULL;
+}
+
 /* ---- Choosing --------------------------------------------------------------------------------------- */
 
 static double order_price(const hn_offer *o) { return o->device->price.known ? o->device->price.low : 1e12; }
@@ -178,6 +195,19 @@ static int by_cost(const void *pa, const void *pb)
     return strcmp(a->device->id, b->device->id);
 }
 
+/* A model in time is no help when the chain around it is not. */
+static const char *chain_reject(const hn_world *w, const hn_offer *o, const hn_needs *n, hn_arena *a)
+{
+    json_t *chain = hn_chain_make(w, n, o);
+    const char *why = NULL;
+    if (is(hn_entry_text(chain, "holds"), "no"))
+        why = hn_arena_printf(a, "%s: the chain around it takes at least %.0f ms, allowed are %g", o->model->name,
+                              json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)),
+                              json_number_value(json_object_get(chain, "budget_ms")));
+    json_decref(chain);
+    return why;
+}
+
 /* The largest that meets the needs; else the reason why the last one, the smallest, does not. */
 static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, const hn_needs *n, hn_arena *a,
                     hn_offer *out, struct hn_reject *reject)
@@ -192,12 +222,16 @@ static bool best_on(const hn_world *w, const hn_device *d, const hn_field *f, co
             hn_offer o;
             hn_offer_make(w, d, m, &p[k], n, a, &o);
             const char *why = hn_offer_reject(&o, n, a);
+            if (!why)
+                why = chain_reject(w, &o, n, a);
             if (!why) {
                 *out = o;
                 return true;
             }
-            /* A precision left out for its quality explains nothing about the device. */
-            if (!quality_reject(&o, n, a) || !reject->model)
+            /* A precision left out for its quality explains nothing about the device, nor do the slow ones of a
+             * picture model, once its fast one was too slow. */
+            bool said = !m->lm && reject->model == m && o.image_ms.mid > n->latency_ms;
+            if ((!quality_reject(&o, n, a) && !said) || !reject->model)
                 *reject = (struct hn_reject){ d, m, p[k].name, why };
         }
     }

@@ -21,6 +21,9 @@ typedef struct hn_choice {
 /* Why this offer does not meet the needs; NULL when it does. */
 const char *hn_offer_reject(const hn_offer *o, const hn_needs *n, hn_arena *a);
 
+/* What only the middle of its band meets, so that a measurement has to decide; NULL when there is nothing. */
+const char *hn_offer_doubt(const hn_offer *o, const hn_needs *n, hn_arena *a);
+
 hn_err hn_choice_make(hn_ctx *cx, const hn_world *w, const hn_field *f, const hn_needs *n, hn_arena *a,
                       hn_choice *out);
 

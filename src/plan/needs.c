@@ -206,6 +206,8 @@ hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
     const char *clash = NULL;
     if (away && is(n->privacy, "local"))
         clash = "--privacy local keeps data on the site, --where sends it away";
+    else if (n->data_at && !is(n->data_at, "elsewhere") && is(n->privacy, "local"))
+        clash = "--privacy local keeps data on the site, --data-at says it is in a cloud";
     else if (away && is(n->connectivity, "none"))
         clash = "--connectivity none has no way to reach what --where asks for";
     else if (away && is(n->regulation, "classified"))
@@ -222,6 +224,8 @@ hn_err hn_needs_check(hn_ctx *cx, const hn_needs *n)
         clash = "--tokens-per-second asks for tokens, --task makes none";
     else if (n->price > n->budget)
         clash = "--price is above --budget";
+    else if (hn_given_number(n->usd_rate) && (!n->currency || is(n->currency, "USD")))
+        clash = "--usd-rate says what a dollar buys, --currency names nothing that it would buy";
     else if (hn_given_number(n->accuracy) && hn_needs_lm(n))
         clash = "--accuracy is of vision models, --task is for language";
     return clash ? hn_fail(cx, HN_EARG, "contradictory: %s; give up one of them", clash) : HN_OK;

@@ -119,8 +119,9 @@ static void set_rate(hn_offer *o, const hn_load *l, hn_arena *a)
         o->rate_from = hn_arena_printf(a, "carried from one measurement on it: %.0f %% of its bandwidth",
                                        100 * d->eta);
     else if (d->roof->rows)
-        o->rate_from = hn_arena_printf(a, "class %s: %d measured rows on %d device%s", d->roof->name,
-                                       d->roof->rows, d->roof->devices, d->roof->devices == 1 ? "" : "s");
+        o->rate_from = hn_arena_printf(a, "class %s: %d measured row%s on %d device%s", d->roof->name,
+                                       d->roof->rows, d->roof->rows == 1 ? "" : "s", d->roof->devices,
+                                       d->roof->devices == 1 ? "" : "s");
     else
         o->rate_from = "no device of its kind was measured: a flat 55 % of its bandwidth";
 }

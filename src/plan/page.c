@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "plan/plot.h"
-#include "plan/report.h"
+#include "plan/report_impl.h"
 
 static const char style[] =
     ":root{color-scheme:light "
@@ -19,7 +19,7 @@ static const char style[] =
     ".6rem}p{margin:.25rem 0}.soft{color:var(--soft)}"
     ".pill{display:inline-block;border-radius:99px;padding:.15rem "
     ".9rem;font-weight:700;color:#fff;background:var(--good)}"
-    ".pill.tight{background:var(--fair)}.pill.no{background:var(--bad)}"
+    ".pill.tight,.pill.maybe{background:var(--fair)}.pill.no{background:var(--bad)}"
     ".facts{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.4rem 0}"
     ".fact{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.7rem 1.05rem}"
     ".fact b{display:block;font-size:1.3rem}.fact span{color:var(--soft);font-size:.85rem}"
@@ -44,7 +44,8 @@ static const char style[] =
     "svg polyline.edge{stroke:var(--good)}svg polyline.api{stroke:var(--bar)}svg "
     "polyline.vm{stroke:var(--fair)}"
     "svg text.edge{fill:var(--good);font-weight:600}svg text.api{fill:var(--bar);font-weight:600}svg "
-    "text.vm{fill:var(--fair);font-weight:600}svg .meet{fill:var(--limit)}";
+    "text.vm{fill:var(--fair);font-weight:600}svg .meet{fill:var(--limit)}"
+    "svg .over-lines{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--card);stroke-width:5px}";
 
 static double num(const json_t *j, const char *key) { return json_number_value(json_object_get(j, key)); }
 static bool some(const json_t *list) { return json_array_size(list) > 0; }
@@ -78,17 +79,17 @@ static void facts(hn_buf *b, const json_t *r)
     if (json_is_array(rate))
         fact(b, "tokens a second, middle of the band", "%.1f", json_number_value(json_array_get(rate, 1)));
     if (json_is_array(first))
-        fact(b, "ms to the first token", "%.0f", json_number_value(json_array_get(first, 1)));
+        fact(b, "s to the first token", "%.3g", json_number_value(json_array_get(first, 1)) * 1e-3);
     if (json_is_array(image))
-        fact(b, "ms an image, middle of the band", "%.2f", json_number_value(json_array_get(image, 1)));
+        fact(b, "ms a run, middle of the band", "%.2f", json_number_value(json_array_get(image, 1)));
     if (json_is_number(json_object_get(best, "watts")))
         fact(b, "W at work", "%.3g", num(best, "watts"));
     if (json_is_number(json_object_get(best, "joules")))
-        fact(b, json_is_array(image) ? "J an image" : "J an answer", "%.3g", num(best, "joules"));
+        fact(b, json_is_array(image) ? "J a run" : "J an answer", "%.3g", num(best, "joules"));
     if (json_is_number(json_object_get(r, "battery_hours")))
         fact(b, "hours on the battery", "%.1f", num(r, "battery_hours"));
     if (num(money, "break_even_api_queries") > 0)
-        fact(b, "queries a month: even with the API", "%.0f", num(money, "break_even_api_queries"));
+        fact(b, "queries a month: break-even with the API", "%.0f", num(money, "break_even_api_queries"));
     hn_buf_text(b, "</div>\n");
 }
 
@@ -141,28 +142,21 @@ static void words(hn_buf *b, const json_t *rows, const char *const *columns)
     hn_buf_text(b, "</table>\n");
 }
 
-static void amount(hn_buf *b, const json_t *v)
-{
-    double x = json_number_value(v);
-    if (json_is_number(v))
-        hn_buf_printf(b, "<td class=\"n\">%.*f</td>", x > 0 && x < 0.01 ? 7 : 2, x);
-    else
-        hn_buf_text(b, "<td class=\"n\">not known</td>");
-}
-
 static void money_table(hn_buf *b, const json_t *m)
 {
     static const char *const keys[] = { "fixed_usd", "per_query_usd", "month_usd", "per_million_usd" };
     const json_t *w;
+    double times;
+    const char *code = hn_money_unit(m, &times);
+    char text[24];
     size_t i;
-    hn_buf_text(b, "<table><tr><th>USD</th><th class=\"n\">fixed a month</th><th class=\"n\">per "
-                   "query</th><th class=\"n\">month</th>"
-                   "<th class=\"n\">per million</th></tr>\n");
+    hn_buf_printf(b, "<table><tr><th>%s</th><th class=\"n\">fixed a month</th><th class=\"n\">per "
+                  "query</th><th class=\"n\">month</th><th class=\"n\">per million</th></tr>\n", code);
     json_array_foreach(json_object_get(m, "ways"), i, w) {
         hn_buf_text(b, "<tr>");
         cell(b, hn_entry_text(w, "way"));
         for (size_t k = 0; k < 4; k++)
-            amount(b, json_object_get(w, keys[k]));
+            hn_buf_printf(b, "<td class=\"n\">%s</td>", hn_amount_text(json_object_get(w, keys[k]), times, text));
         hn_buf_text(b, "</tr>\n");
     }
     hn_buf_text(b, "</table>\n");
@@ -193,7 +187,7 @@ static void plots(hn_buf *b, const json_t *r)
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
     heading(b, "Memory");
     hn_plot_fit(b, rows, label);
-    heading(b, lm ? "Speed, tokens a second" : "Latency, ms an image");
+    heading(b, lm ? "Speed, tokens a second" : "Latency, ms a run");
     hn_plot_bands(b, rows, label, lm ? "tokens_per_second" : "image_ms", lm ? "tok/s" : "ms",
                   lm ? "bound_tokens_per_second" : NULL);
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 960, LEFT = 190, ROW = 34, BAR = 18, RIGHT = 90 };
+enum { WIDTH = 960, LEFT = 190, ROW = 34, BAR = 18, RIGHT = 110 };
 
 static double num(const json_t *j, const char *key) { return json_number_value(json_object_get(j, key)); }
 static double at(const json_t *list, size_t i) { return json_number_value(json_array_get(list, i)); }
@@ -146,10 +146,12 @@ void hn_plot_bands(hn_buf *b, const json_t *rows, const char *label, const char 
         put_rect(b, LEFT + at(band, 0) * scale, y + 2, fmax((at(band, 2) - at(band, 0)) * scale, 3), BAR - 4,
                  strcmp(text_of(row, "basis"), "estimated") == 0 ? "band" : "band sure");
         put_line(b, LEFT + at(band, 1) * scale, y - 1, LEFT + at(band, 1) * scale, y + BAR + 1, "middle");
-        if (bound && num(row, bound) > 0)
+        snprintf(value, sizeof value, "%.3g", at(band, 1));
+        if (bound && num(row, bound) > 0) {
             put_line(b, LEFT + num(row, bound) * scale, y - 4, LEFT + num(row, bound) * scale, y + BAR + 4,
                      "limit");
-        snprintf(value, sizeof value, "%.3g", at(band, 1));
+            snprintf(value, sizeof value, "%.3g of %.3g", at(band, 1), num(row, bound));
+        }
         put_text(b, LEFT + fmax(at(band, 2), bound ? num(row, bound) : 0) * scale + 8, y + 14, "value", value);
     }
     put_rect(b, LEFT, height + 30, 24, 12, "band");
@@ -193,7 +195,7 @@ void hn_plot_chain(hn_buf *b, const json_t *chain)
 
 typedef struct axes { double x0, x1, y0, y1; } axes;      /* logarithms of the ends */
 
-enum { TOP = 14, BOTTOM = 330 };
+enum { TOP = 30, BOTTOM = 346 };
 
 static double px(const axes *a, double x) { return 70 + (log10(x) - a->x0) / (a->x1 - a->x0) * (WIDTH - 210); }
 static double py(const axes *a, double y)
@@ -220,7 +222,7 @@ static void put_axes(hn_buf *b, const axes *a)
         put_text(b, 62, py(a, pow(10, d)) + 4, "tick end", thousands(pow(10, d), label));
     }
     put_text(b, (WIDTH - 70) / 2.0, BOTTOM + 40, "tick mid", "queries a month");
-    put_text(b, WIDTH - 132, 24, "tick", "USD a month");
+    put_text(b, 8, 14, "tick", "USD a month");
 }
 
 static void put_curve(hn_buf *b, const axes *a, const json_t *points, size_t column, const char *class,
@@ -247,15 +249,27 @@ static void put_curve(hn_buf *b, const axes *a, const json_t *points, size_t col
     put_text(b, x + 8, y + 4, class, name);
 }
 
+/* Words beside an upright line, on the side that has room. */
+static void put_beside(hn_buf *b, double x, double y, const char *text)
+{
+    bool left = x > WIDTH / 2.0;
+    put_text(b, x + (left ? -8 : 8), y, left ? "over-lines end" : "over-lines", text);
+}
+
 static void put_meeting(hn_buf *b, const axes *a, double queries, double usd, const char *what, int row)
 {
     char label[24], text[96];
     if (!(queries > 0) || log10(queries) < a->x0 || log10(queries) > a->x1)
         return;
-    put_line(b, px(a, queries), TOP, px(a, queries), BOTTOM, "limit");
     hn_buf_printf(b, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"meet\"/>\n", px(a, queries), py(a, usd));
     snprintf(text, sizeof text, "break-even with %s: %s", what, thousands(round(queries), label));
-    put_text(b, px(a, queries) + 8, TOP + 14 + row * 18, "value", text);
+    put_beside(b, px(a, queries), TOP + 14 + row * 18, text);
+}
+
+static void put_upright(hn_buf *b, const axes *a, double queries, const char *class)
+{
+    if (queries > 0 && log10(queries) >= a->x0 && log10(queries) <= a->x1)
+        put_line(b, px(a, queries), TOP, px(a, queries), BOTTOM, class);
 }
 
 void hn_plot_cost(hn_buf *b, const json_t *money)
@@ -275,11 +289,12 @@ void hn_plot_cost(hn_buf *b, const json_t *money)
     put_curve(b, &a, points, 1, "edge", "edge");
     put_curve(b, &a, points, 2, "api", "api");
     put_curve(b, &a, points, 3, "vm", "cloud gpu");
+    put_upright(b, &a, api, "limit");
+    put_upright(b, &a, vm, "limit");
+    put_upright(b, &a, now, "middle");
     put_meeting(b, &a, api, num(edge, "fixed_usd") + num(edge, "per_query_usd") * api, "the API", 0);
     put_meeting(b, &a, vm, num(edge, "fixed_usd") + num(edge, "per_query_usd") * vm, "the cloud GPU", 1);
-    if (now > 10 && now < 1e9) {
-        put_line(b, px(&a, now), TOP, px(&a, now), BOTTOM, "middle");
-        put_text(b, px(&a, now) + 8, BOTTOM - 8, "value", "this plan");
-    }
+    if (now > 10 && now < 1e9)
+        put_beside(b, px(&a, now), BOTTOM - 8, "this plan");
     hn_buf_text(b, "</svg>\n");
 }

@@ -184,14 +184,62 @@ static hn_err field_models(hn_draft *d, hn_field *f)
     return HN_OK;
 }
 
-static hn_err check_context(hn_draft *d, const hn_model *m)
+/* What is asked of one kind of model, and the model is of the other. */
+static const char *not_of(const hn_needs *n, const hn_model *m)
 {
-    if (d->n->context > m->context_max && m->context_max > 0)
+    const struct { const char *option; bool given; } words[] = {
+        { "--tokens-per-second", hn_given_number(n->rate) }, { "--context", hn_given_number(n->context) },
+        { "--parallel", hn_given_number(n->parallel) }, { "--prompt-tokens", hn_given_number(n->prompt) },
+        { "--answer-tokens", hn_given_number(n->answer) }, { "--loss", hn_given_number(n->loss) },
+        { "--kv", n->kv }, { "--api-in", hn_given_number(n->api_in) }, { "--api-out", hn_given_number(n->api_out) },
+    }, pictures[] = {
+        { "--accuracy", hn_given_number(n->accuracy) }, { "--fps", hn_given_number(n->fps) },
+        { "--api-image", hn_given_number(n->api_image) },
+    };
+    for (size_t i = 0; !m->lm && i < sizeof words / sizeof *words; i++)
+        if (words[i].given)
+            return words[i].option;
+    for (size_t i = 0; m->lm && i < sizeof pictures / sizeof *pictures; i++)
+        if (pictures[i].given)
+            return pictures[i].option;
+    return NULL;
+}
+
+static hn_err check_model(hn_draft *d, const hn_model *m)
+{
+    const hn_needs *n = d->n;
+    const char *option = not_of(n, m);
+    if (m->entry && n->task && !hn_model_does(m, n))
+        return hn_fail(d->cx, HN_EARG, "contradictory: --task %s, but %s does %s", n->task, m->name, m->task);
+    if (n->preset && m->lm != is(n->preset, "voice") && (m->lm || m->pixels > 0))
+        return hn_fail(d->cx, HN_EARG, "contradictory: --preset %s is a chain of %s, but %s %s", n->preset,
+                       m->lm ? "pictures" : "speech", m->name, m->lm ? "makes words" : "looks at pictures");
+    if (option)
+        return hn_fail(d->cx, HN_EARG, "contradictory: %s, but %s makes %s", option, m->name,
+                       m->lm ? "words and looks at no pictures" : "no tokens");
+    if (n->context > m->context_max && m->context_max > 0)
         return hn_fail(d->cx, HN_EARG,
                        "contradictory: --context %.0f, but %s looks back on at most %.0f tokens",
-                       d->n->context, m->name, m->context_max);
-    if (hn_given_number(d->n->rate) && !m->lm)
-        return hn_fail(d->cx, HN_EARG, "contradictory: --tokens-per-second, but %s makes no tokens", m->name);
+                       n->context, m->name, m->context_max);
+    if (d->ask->calibration && !m->lm)
+        return hn_fail(d->cx, HN_EARG, "contradictory: --calibration is a rate of tokens, but %s makes none", m->name);
+    return HN_OK;
+}
+
+/* Models of a task are of one kind; any of them stands for it. */
+static hn_err check_task(hn_draft *d, const hn_model *any)
+{
+    const hn_needs *n = d->n;
+    const char *option = not_of(n, any);
+    if (option)
+        return hn_fail(d->cx, HN_EARG, "contradictory: %s, but --task %s %s", option, n->task,
+                       any->lm ? "looks at no pictures" : "makes no tokens");
+    if (n->preset && any->lm && !is(n->preset, "voice"))
+        return hn_fail(d->cx, HN_EARG, "contradictory: --preset %s is a chain of pictures, --task %s is of words",
+                       n->preset, n->task);
+    if (n->preset && is(n->preset, "voice") && any->pixels > 0)
+        return hn_fail(d->cx, HN_EARG, "contradictory: --preset voice is a chain of speech, --task %s is of pictures",
+                       n->task);
     return HN_OK;
 }
 
@@ -260,7 +308,7 @@ static void suggest_device(hn_draft *d, const hn_model *m, const hn_precision *p
             continue;
         hn_device_of(d->w->c, e, 0, dev);
         hn_offer_make(d->w, dev, m, p, d->n, d->a, &o);
-        if (o.verdict != HN_TOO_BIG && dev->price.known && o.rate.mid > 0 &&
+        if (!hn_offer_reject(&o, d->n, d->a) && dev->price.known && o.rate.mid > 0 &&
             (!best || dev->price.low < best->price.low)) {
             best = dev;
             rate = o.rate.mid;
@@ -268,8 +316,26 @@ static void suggest_device(hn_draft *d, const hn_model *m, const hn_precision *p
     }
     if (best)
         json_array_append_new(list,
-                              json_sprintf("a larger device: %s (%.0f USD) holds %s, at %.1f tokens/s or so",
+                              json_sprintf("another device: %s (%.0f USD) holds %s, at %.1f tokens/s or so",
                                            best->name, best->price.low, p->name, rate));
+}
+
+/* It fits and is too slow: a precision that is not, a device that is not. */
+static json_t *what_to_speed_up(hn_draft *d, const hn_offer *asked, const hn_precision *p, size_t count)
+{
+    json_t *list = json_array();
+    hn_needs any = *d->n;
+    any.precision = NULL;
+    for (size_t i = count; i-- > 0;) {
+        hn_offer o;
+        hn_offer_make(d->w, asked->device, asked->model, &p[i], &any, d->a, &o);
+        if (!hn_offer_reject(&o, &any, d->a)) {
+            json_array_append_new(list, json_sprintf("%s: %.1f tokens/s or so", p[i].name, o.rate.mid));
+            break;
+        }
+    }
+    suggest_device(d, asked->model, &asked->precision, list);
+    return list;
 }
 
 static json_t *what_to_change(hn_draft *d, const hn_offer *asked, const hn_offer *all, size_t count)
@@ -311,7 +377,7 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     const hn_offer *asked = NULL;
     if (!o)
         return hn_nomem(d->cx, "a plan");
-    HN_TRY(check_context(d, &f->model[0]));
+    HN_TRY(check_model(d, &f->model[0]));
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
         if (d->n->precision && d->ask->file == NULL && strcasecmp(d->n->precision, p[i].name) != 0)
@@ -330,8 +396,11 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     }
     if (!asked) {
         json_decref(rows);
-        return hn_fail(d->cx, HN_EARG, "%s has no size at precision '%s'; it has %s, ... %s",
-                       f->model[0].name, d->n->precision, p[0].name, p[n - 1].name);
+        const char *known = p[0].name;
+        for (size_t i = 1; i < n; i++)
+            known = hn_arena_printf(d->a, "%s %s", known, p[i].name);
+        return hn_fail(d->cx, HN_EARG, "%s has no size at precision '%s'; it has %s", f->model[0].name,
+                       d->n->precision, known);
     }
     json_object_set_new(d->out, "fit", rows);
     const hn_offer *shown = d->best ? d->best : asked;
@@ -348,7 +417,10 @@ static hn_err one_pair(hn_draft *d, const hn_field *f)
     d->shown = shown;
     if (!d->best)
         json_object_set_new(d->out, "change",
-                            shown->usable_gb > 0 ? what_to_change(d, asked, o, kept) : json_array());
+                            !(shown->usable_gb > 0)           ? json_array()
+                            : asked->verdict == HN_TOO_BIG    ? what_to_change(d, asked, o, kept)
+                            : asked->model->lm && d->n->model ? what_to_speed_up(d, asked, p, n)
+                                                              : json_array());
     json_object_set_new(d->out, "verdict",
                         json_string(!d->best                     ? "no"
                                     : shown->verdict == HN_TIGHT ? "tight"
@@ -383,41 +455,20 @@ static void why_this(const hn_draft *d, const hn_offer *o, json_t *row)
     json_object_set_new(row, "quant_path", quant ? quant : json_null());
 }
 
-/* A model in time is no help when the chain around it is not. */
-static void drop_by_chain(hn_draft *d, hn_choice *c)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < c->offer_count; i++) {
-        hn_offer o = c->offer[i];
-        json_t *chain = hn_chain_make(d->w, d->n, &o);
-        if (is(hn_entry_text(chain, "holds"), "no"))
-            c->reject[c->reject_count++] = (struct hn_reject){
-                o.device, o.model, o.precision.name,
-                hn_arena_printf(d->a, "%s: the chain around it takes at least %.1f ms, allowed are %g",
-                                o.model->name,
-                                json_number_value(json_array_get(json_object_get(chain, "total_ms"), 0)),
-                                json_number_value(json_object_get(chain, "budget_ms")))
-            };
-        else
-            c->offer[kept++] = o;
-        json_decref(chain);
-    }
-    c->offer_count = kept;
-}
-
 static hn_err many(hn_draft *d, const hn_field *f)
 {
     hn_choice *c = HN_NEW(d->a, hn_choice, 1);
     if (!c)
         return hn_nomem(d->cx, "a plan");
     if (f->model_count == 1)
-        HN_TRY(check_context(d, &f->model[0]));
+        HN_TRY(check_model(d, &f->model[0]));
+    else
+        HN_TRY(check_task(d, &f->model[0]));
     if ((is(d->n->task, "chat") || is(d->n->task, "assistant")) && !hn_given_number(d->n->rate)) {
         d->n->rate = READING_SPEED;
         hn_assume(d, "an answer comes no slower than people read:", READING_SPEED, "tokens/s", "--tokens-per-second");
     }
     HN_TRY(hn_choice_make(d->cx, d->w, f, d->n, d->a, c));
-    drop_by_chain(d, c);
     json_t *rows = json_array(), *rejects = json_array();
     for (size_t i = 0; i < c->offer_count && i < CHOICES_MAX; i++) {
         json_t *row = hn_offer_json(&c->offer[i]);
@@ -484,10 +535,10 @@ static void battery(hn_draft *d)
         hn_remark(d, "battery hours: the device's power is not known; --load W if you know it");
 }
 
-static void where(hn_draft *d, double break_even_day)
+static void where(hn_draft *d, hn_way cheapest)
 {
     const char *why;
-    json_t *factors = hn_factors(d->w->c, d->n, break_even_day);
+    json_t *factors = hn_factors(d->w->c, d->n, cheapest);
     const char *says = hn_factors_verdict(d->n, factors, &why);
     bool asked = strcmp(says, "open") != 0 &&
                  (d->n->privacy || d->n->connectivity || d->n->regulation || d->n->where || d->ask->explain ||
@@ -524,27 +575,41 @@ static void chain_around(hn_draft *d)
                                o->model->name, o->device->name, low, budget)
                          : json_sprintf("%s; the whole chain may hold %g ms, measure it", sentence, budget);
     json_object_set_new(d->out, "sentence", longer);
-    json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "tight"));
+    json_object_set_new(d->out, "verdict", json_string(is(holds, "no") ? "no" : "maybe"));
+}
+
+/* A band whose middle meets what was asked and whose end does not is no yes. */
+static void doubts(hn_draft *d)
+{
+    const char *said = json_string_value(json_object_get(d->out, "verdict"));
+    const char *why = d->best && !is(said, "no") && !is(said, "maybe") ? hn_offer_doubt(d->best, d->n, d->a) : NULL;
+    if (!why)
+        return;
+    json_object_set_new(d->out, "sentence",
+                        json_sprintf("%s; %s: measure it",
+                                     json_string_value(json_object_get(d->out, "sentence")), why));
+    json_object_set_new(d->out, "verdict", json_string("maybe"));
 }
 
 static hn_err fill(hn_draft *d, hn_field *f)
 {
-    double break_even_day = NAN;
+    hn_way cheapest = HN_WAYS;
     HN_TRY(field_models(d, f));
     HN_TRY(field_devices(d, f));
     HN_TRY(f->device_count == 1 && f->model_count == 1 ? one_pair(d, f) : many(d, f));
     assume_load(d);
     battery(d);
     chain_around(d);
+    doubts(d);
     if (d->best) {
         json_t *row = hn_offer_json(d->best);
         why_this(d, d->best, row);
         json_object_set_new(d->out, "best", row);
         if (d->best->device->throttle_high > 0)
             hn_remark(d, "run without a pause, a phone loses 30 to 50 % of this speed to heat (survey 003)");
-        hn_draft_money(d, &break_even_day);
+        hn_draft_money(d, &cheapest);
     }
-    where(d, break_even_day);
+    where(d, cheapest);
     hn_draft_commands(d);
     return HN_OK;
 }

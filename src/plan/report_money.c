@@ -231,11 +231,16 @@ static json_t *swings(const bill *b)
     return list;
 }
 
-void hn_draft_money(hn_draft *d, double *break_even_day)
+void hn_draft_money(hn_draft *d, hn_way *cheapest)
 {
     const hn_needs *n = d->n;
-    if (!hn_given_number(n->queries_day))
+    if (!hn_given_number(n->queries_day)) {
+        if (hn_given_number(n->budget_month) || hn_given_number(n->api_in) || hn_given_number(n->api_out) ||
+            hn_given_number(n->api_image) || hn_given_number(n->vm_hour) || hn_given_number(n->bursts) ||
+            hn_given_number(n->streams) || hn_given_number(n->updates) || hn_given_number(n->support))
+            hn_remark(d, "prices were given, but not how much is asked: --queries N a day");
         return;
+    }
     bill b = { .missing = json_array(), .vm_name = "", .vm_from = "" };
     b.m.queries = n->queries_day * MONTH_DAYS;
     b.m.devices = given_or(n->devices, 1);
@@ -281,5 +286,6 @@ void hn_draft_money(hn_draft *d, double *break_even_day)
                                      "over budget: the cheapest way costs %.0f USD a month, allowed are %.0f",
                                      hn_month_of(&b.m, hn_cheapest(&b.m)).total, n->budget_month));
     json_object_set_new(d->out, "money", j);
-    *break_even_day = api > 0 ? api / MONTH_DAYS : vm > 0 ? vm / MONTH_DAYS : NAN;
+    if (b.m.edge_known && (b.m.api_known || b.m.vm_known))
+        *cheapest = hn_cheapest(&b.m);
 }

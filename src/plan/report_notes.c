@@ -24,6 +24,12 @@ static void command(commands *c, const char *verb, const char *line, const char 
         json_array_append_new(c->list, json_pack("{s:s, s:s}", "run", line, "to", why));
 }
 
+/* Does the plan count on the processor, which this program uses, and not on an accelerator beside it? */
+static bool on_processor(const hn_offer *o)
+{
+    return o->device->here || strcmp(o->device->kind, "sbc") == 0;
+}
+
 void hn_draft_commands(hn_draft *d)
 {
     commands c = { d, json_array() };
@@ -39,21 +45,29 @@ void hn_draft_commands(hn_draft *d)
             command(&c, "inspect",
                     hn_arena_printf(d->a, "hone plan %s --device %s --context %.0f", file,
                                     o->device->here ? "here" : o->device->id, context),
-                    "the same from the file itself, exact to the byte");
+                    "the same with the memory of the file itself");
         command(&c, "bench",
                 hn_arena_printf(d->a, "hone bench %s --context %.0f --save-calibration device.json", file,
                                 context),
-                "on the device: measured speed and memory");
+                on_processor(o) ? "on the device: measured speed and memory"
+                                : "on the device: speed and memory with this program, on its processor");
         command(&c, "plan",
                 hn_arena_printf(d->a, "hone plan %s --device %s --calibration device.json", file,
                                 o->device->here ? "here" : o->device->id),
-                "the plan again, calibrated");
+                on_processor(o) ? "the plan again, calibrated" : "the plan again, for this program");
         command(&c, "chat", hn_arena_printf(d->a, "hone chat %s --context %.0f", file, context), "try it");
+    } else if (o && strcmp(o->device->kind, "mcu") == 0) {
+        command(&c, "inspect", hn_arena_printf(d->a, "hone inspect %s", d->n->file ? file : "model.tflite"),
+                "operators and memory, against what the board's interpreter has");
+        command(&c, "verify",
+                hn_arena_printf(d->a, "hone verify %s --data goldens", d->n->file ? file : "model.tflite"),
+                "goldens that the board's answers can be held to");
     } else if (o) {
         command(&c, "inspect", hn_arena_printf(d->a, "hone inspect %s", file),
                 "exact memory, and operators that are missing");
         command(&c, "bench", hn_arena_printf(d->a, "hone bench %s --threads 1 --profile", file),
-                "on the device: measured latency and memory");
+                on_processor(o) ? "on the device: measured latency and memory"
+                                : "on the device: latency and memory with this program, on its processor");
         command(&c, "verify", hn_arena_printf(d->a, "hone verify %s --data goldens", file),
                 "the answers are right there too");
     } else {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan/report.h"
+#include "plan/report_impl.h"
 
 #define WIDTH 80
 
@@ -40,7 +40,7 @@ static void title(page *p, const char *text) { hn_buf_printf(p->b, "\n%s\n", tex
 /* Three digits, whatever the size: "16.7", "0.94", "1240". */
 static const char *short_number(double x, char out[24])
 {
-    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : x >= 0.095 ? 2 : 4;
+    int digits = x >= 99.95 || x == 0 ? 0 : x >= 9.995 ? 1 : x >= 0.095 ? 2 : x >= 0.0095 ? 3 : 4;
     snprintf(out, 24, "%.*f", digits, x);
     return out;
 }
@@ -55,9 +55,27 @@ static const char *range(const json_t *band, char out[64])
     return out;
 }
 
+/* "2.30 - 4.56 s"; below two seconds in milliseconds */
+static const char *wait(const json_t *ms, char out[64])
+{
+    char low[24], high[24];
+    double times = at(ms, 2) >= 2000 ? 1e-3 : 1;
+    snprintf(out, 64, "%s - %s %s", short_number(at(ms, 0) * times, low), short_number(at(ms, 2) * times, high),
+             times < 1 ? "s" : "ms");
+    return out;
+}
+
 static const char *figure(const json_t *v, char out[24])
 {
     return json_is_number(v) ? short_number(json_number_value(v), out) : "-";
+}
+
+/* Percent of the memory there is; above ten times that the figure says nothing more. */
+static const char *percent(const json_t *row, char out[24])
+{
+    double x = 100 * num(row, "share");
+    snprintf(out, 24, "%.0f", x);
+    return x < 999.5 ? out : ">999";
 }
 
 /* ---- Fit and choice -------------------------------------------------------------------------------- */
@@ -65,15 +83,18 @@ static const char *figure(const json_t *v, char out[24])
 static void fit_table(page *p, const json_t *rows)
 {
     const json_t *row;
-    char speed[64], joules[24], bound[24];
+    char speed[64], joules[24], bound[24], head[100], of[24];
     size_t i;
+    bool small = num(json_array_get(rows, 0), "usable_gb") < 0.1;
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "precision  need GB  of it  verdict      tokens/s       bound  J/answer  loss"
-                : "precision  need GB  of it  verdict      ms an image     J/image");
+    snprintf(head, sizeof head, "precision  need %s  of it  verdict      %s", small ? "MB" : "GB",
+             lm ? "tokens/s       bound  J/answer  loss" : "ms a run          J/run");
+    title(p, head);
     json_array_foreach(rows, i, row) {
         const json_t *loss = json_object_get(row, "perplexity_rise_percent");
-        hn_buf_printf(p->b, "%-9s %8.2f %4.0f %%  %-11s  %-14s", hn_entry_text(row, "precision"),
-                      num(row, "need_gb"), 100 * num(row, "share"), hn_entry_text(row, "verdict"),
+        hn_buf_printf(p->b, "%-9s %8.2f %4s %%  %-11s  %-14s", hn_entry_text(row, "precision"),
+                      num(row, "need_gb") * (small ? 1e3 : 1), percent(row, of),
+                      hn_entry_text(row, "verdict"),
                       range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed));
         if (lm)
             hn_buf_printf(p->b, " %5s", figure(json_object_get(row, "bound_tokens_per_second"), bound));
@@ -94,7 +115,10 @@ static void parts(page *p, const json_t *best)
              num(m, "weights") * unit, num(m, "cache") * unit, num(m, "activations") * unit,
              num(m, "logits") * unit, num(m, "runtime") * unit, unit > 1 ? "MB" : "GB");
     wrap(p->b, "memory   ", text);
-    snprintf(text, sizeof text, "%s: %.150s", hn_entry_text(best, "basis"), hn_entry_text(best, "speed_from"));
+    bool fast = json_is_array(json_object_get(best, "tokens_per_second")) ||
+                json_is_array(json_object_get(best, "image_ms"));
+    snprintf(text, sizeof text, "%s: %.150s", fast ? hn_entry_text(best, "basis") : "not known",
+             hn_entry_text(best, "speed_from"));
     wrap(p->b, "speed    ", text);
     if (num(best, "sustained_share") < 1) {
         const json_t *rate = json_object_get(
@@ -107,9 +131,9 @@ static void parts(page *p, const json_t *best)
     }
     if (json_is_array(json_object_get(best, "first_token_ms"))) {
         char first[64], answer[64];
-        snprintf(text, sizeof text, "first token %s ms, whole answer %s ms",
-                 range(json_object_get(best, "first_token_ms"), first),
-                 range(json_object_get(best, "answer_ms"), answer));
+        snprintf(text, sizeof text, "first token %s, whole answer %s",
+                 wait(json_object_get(best, "first_token_ms"), first),
+                 wait(json_object_get(best, "answer_ms"), answer));
         wrap(p->b, "waiting  ", text);
     } else if (json_object_get(best, "first_token_ms")) {
         snprintf(text, sizeof text, "the first token is not known: %.120s",
@@ -119,6 +143,8 @@ static void parts(page *p, const json_t *best)
     if (json_is_number(json_object_get(best, "watts"))) {
         snprintf(text, sizeof text, "%.3g W (%.120s)", num(best, "watts"), hn_entry_text(best, "power_from"));
         wrap(p->b, "power    ", text);
+    } else if (json_is_number(json_object_get(best, "joules"))) {
+        wrap(p->b, "power    ", hn_entry_text(best, "power_from"));
     } else {
         wrap(p->b, "power    ", "not known; --load W --idle W if you know it");
     }
@@ -130,16 +156,18 @@ static void choices(page *p, const json_t *rows)
 {
     const json_t *row;
     size_t i;
-    char speed[64], price[24], watts[24];
+    char speed[64], price[24], watts[24], of[24];
     bool lm = json_object_get(json_array_get(rows, 0), "bound_tokens_per_second") != NULL;
-    title(p, lm ? "device                     model         precision  of it  tokens/s       W  USD"
-                : "device                     model         precision  of it  ms an image    W  USD");
+    title(p, lm ? "device                     model         type     of it  tokens/s        W   USD"
+                : "device                     model         type     of it  ms a run        W   USD");
     json_array_foreach(rows, i, row) {
+        const json_t *w = json_object_get(row, "watts");
+        bool tiny = json_is_number(w) && json_number_value(w) < 0.01;
         hn_buf_printf(
-            p->b, "%-26.26s %-13.13s %-9.9s %4.0f %%  %-11.11s %4s %4s\n", hn_entry_text(row, "device"),
-            hn_entry_text(row, "model"), hn_entry_text(row, "precision"), 100 * num(row, "share"),
+            p->b, "%-26.26s %-13.13s %-7.7s %4s %%  %-11.11s %5s %5s\n", hn_entry_text(row, "device"),
+            hn_entry_text(row, "model"), hn_entry_text(row, "precision"), percent(row, of),
             range(json_object_get(row, lm ? "tokens_per_second" : "image_ms"), speed),
-            figure(json_object_get(row, "watts"), watts), figure(json_object_get(row, "price_usd"), price));
+            tiny ? "<0.01" : figure(w, watts), figure(json_object_get(row, "price_usd"), price));
     }
 }
 
@@ -205,13 +233,23 @@ static void where(page *p, const json_t *w)
                       hn_entry_text(f, "cloud"));
 }
 
-static void put_money(hn_buf *b, const json_t *v, double times, int width)
+const char *hn_amount_text(const json_t *usd, double times, char out[24])
 {
-    double x = json_number_value(v) * times;
-    if (!json_is_number(v))
-        hn_buf_printf(b, " %*s", width, "not known");
+    double x = json_number_value(usd) * times;
+    if (!json_is_number(usd))
+        return "not known";
+    if (x > 0 && x < 1e-6)
+        snprintf(out, 24, "%.1e", x);
     else
-        hn_buf_printf(b, " %*.*f", width, x < 0.01 && x > 0 ? 7 : 2, x);
+        snprintf(out, 24, "%.*f", x > 0 && x < 0.01 ? 7 : 2, x);
+    return out;
+}
+
+const char *hn_money_unit(const json_t *money, double *times)
+{
+    const json_t *currency = json_object_get(money, "currency");
+    *times = currency ? num(currency, "per_usd") : 1;
+    return currency ? hn_entry_text(currency, "code") : "USD";
 }
 
 /* Where the edge and another way meet, and when the device has paid for itself. */
@@ -227,7 +265,7 @@ static void against(page *p, const json_t *m, size_t way, const char *even_key, 
         return;
     int n = snprintf(text, sizeof text, "against %s: ", name);
     if (even > 0)
-        n += snprintf(text + n, sizeof text - (size_t)n, "even at %.0f queries a month", even);
+        n += snprintf(text + n, sizeof text - (size_t)n, "break-even at %.0f queries a month", even);
     else
         n += snprintf(text + n, sizeof text - (size_t)n, "%s costs less at this number",
                       json_number_value(edge) <= json_number_value(other) ? "the edge" : name);
@@ -240,9 +278,10 @@ static void against(page *p, const json_t *m, size_t way, const char *even_key, 
 
 static void money(page *p, const json_t *m)
 {
-    const json_t *w, *currency = json_object_get(m, "currency");
-    const char *code = currency ? hn_entry_text(currency, "code") : "USD";
-    double times = currency ? num(currency, "per_usd") : 1;
+    static const char *const columns[] = { "fixed_usd", "per_query_usd", "month_usd", "per_million_usd" };
+    const json_t *w;
+    double times;
+    const char *code = hn_money_unit(m, &times);
     size_t i;
     char text[400];
     hn_buf_printf(p->b, "\nmoney    %.0f queries a month; cheapest: %s\n", num(m, "queries_month"),
@@ -252,10 +291,8 @@ static void money(page *p, const json_t *m)
                                                                                             : "per M images");
     json_array_foreach(json_object_get(m, "ways"), i, w) {
         hn_buf_printf(p->b, "  %-10s", hn_entry_text(w, "way"));
-        put_money(p->b, json_object_get(w, "fixed_usd"), times, 14);
-        put_money(p->b, json_object_get(w, "per_query_usd"), times, 14);
-        put_money(p->b, json_object_get(w, "month_usd"), times, 14);
-        put_money(p->b, json_object_get(w, "per_million_usd"), times, 14);
+        for (size_t k = 0; k < 4; k++)
+            hn_buf_printf(p->b, " %14s", hn_amount_text(json_object_get(w, columns[k]), times, text));
         hn_buf_text(p->b, "\n");
     }
     if (hn_entry_text(m, "cloud_gpu")[0]) {
@@ -338,7 +375,8 @@ static void closing(page *p)
         if (strncmp(json_string_value(v), "sources: ", 9) != 0 || ++quoted <= 2 || p->all)
             wrap(p->b, "  ", json_string_value(v));
     if (quoted > 2 && !p->all)
-        hn_buf_printf(p->b, "  sources disagree on %zu more points: --explain path\n", quoted - 2);
+        hn_buf_printf(p->b, "  sources disagree on %zu more point%s: --explain path\n", quoted - 2,
+                      quoted == 3 ? "" : "s");
     list = json_object_get(p->r, "commands");
     if (json_array_size(list))
         title(p, "next");

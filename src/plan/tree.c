@@ -100,7 +100,7 @@ json_t *hn_tree_cloud(const hn_catalog *c, const hn_needs *n)
 
 /* ---- Six factors ---------------------------------------------------------------------------------- */
 
-static reply factor(const hn_needs *n, const char *name, double break_even_day)
+static reply factor(const hn_needs *n, const char *name, hn_way cheapest)
 {
     if (is(name, "latency")) {
         if (n->latency_ms < 200)
@@ -122,11 +122,10 @@ static reply factor(const hn_needs *n, const char *name, double break_even_day)
     if (is(name, "cost")) {
         if (!hn_given_number(n->queries_day))
             return (reply){ "-", "no --queries given" };
-        if (!(break_even_day > 0))
-            return (reply){ "-",
-                            "no break-even: a price is missing, or one side is always cheaper (see money)" };
-        return n->queries_day > break_even_day ? (reply){ "edge", "more queries than the break-even" }
-                                               : (reply){ "cloud", "fewer queries than the break-even" };
+        return cheapest == HN_EDGE  ? (reply){ "edge", "devices cost least at this number of queries" }
+               : cheapest == HN_API ? (reply){ "cloud", "an API costs least at this number of queries" }
+               : cheapest == HN_VM  ? (reply){ "cloud", "a cloud GPU costs least at this number of queries" }
+                                    : (reply){ "-", "a price is missing (see money)" };
     }
     if (is(name, "model quality"))
         return is(n->quality, "original") ? (reply){ "cloud", "nothing may be lost" }
@@ -134,13 +133,13 @@ static reply factor(const hn_needs *n, const char *name, double break_even_day)
                                           : (reply){ "-", "no --quality given" };
     if (is(name, "regulatory"))
         return n->regulation && !is(n->regulation, "none")
-                   ? (reply){ "edge", "a rule binds the data to its place" }
+                   ? (reply){ "edge", "regulated data is simplest to keep where it is" }
                : n->regulation ? (reply){ "cloud", "no rule binds the data" }
                                : (reply){ "-", "no --regulation given" };
     return (reply){ "-", "not asked" };
 }
 
-json_t *hn_factors(const hn_catalog *c, const hn_needs *n, double break_even_day)
+json_t *hn_factors(const hn_catalog *c, const hn_needs *n, hn_way cheapest)
 {
     const json_t *table = json_object_get(
                      json_object_get(json_object_get(hn_catalog_root(c, "decisions.json"), "edge_or_cloud"),
@@ -151,7 +150,7 @@ json_t *hn_factors(const hn_catalog *c, const hn_needs *n, double break_even_day
     size_t i;
     json_array_foreach(table, i, f) {
         const char *name = hn_entry_text(f, "factor");
-        reply r = factor(n, name, break_even_day);
+        reply r = factor(n, name, cheapest);
         json_array_append_new(
             out, json_pack("{s:s, s:s, s:s}", "factor", name, "says", r.branch, "because", r.because));
     }

@@ -6,6 +6,7 @@
 #ifndef HN_PLAN_TREE_H
 #define HN_PLAN_TREE_H
 
+#include "plan/money.h"
 #include "plan/offer.h"
 
 /* One walk: {"tree", "path": [{"ask", "answer", "because"}], "then": [ids], "why", "or", "source"}; a new
@@ -15,7 +16,7 @@ json_t *hn_tree_quant(const hn_catalog *c, const hn_device *d, const hn_needs *n
 json_t *hn_tree_cloud(const hn_catalog *c, const hn_needs *n);
 
 /* Edge or cloud by the six factors: [{"factor", "says": "edge" | "cloud" | "-", "because"}]. */
-json_t *hn_factors(const hn_catalog *c, const hn_needs *n, double break_even_day);
+json_t *hn_factors(const hn_catalog *c, const hn_needs *n, hn_way cheapest);
 /* "edge", "cloud" or "hybrid" of them; *why in words. */
 const char *hn_factors_verdict(const hn_needs *n, const json_t *factors, const char **why);
 

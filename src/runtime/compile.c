@@ -18,7 +18,8 @@ static hn_err copy_meta(hn_ctx *cx, const hn_graph *from, hn_graph *to)
 {
     to->name = from->name;
     for (size_t i = 0; i < from->meta_count; i++) {
-        hn_text key = { from->meta[i].key, strlen(from->meta[i].key) }, text = { from->meta[i].text, strlen(from->meta[i].text) };
+        hn_text key = { from->meta[i].key, strlen(from->meta[i].key) };
+        hn_text text = { from->meta[i].text, strlen(from->meta[i].text) };
         HN_TRY(hn_graph_add_meta(cx, to, key, text));
     }
     return HN_OK;
@@ -39,7 +40,7 @@ static hn_err write(hn_ctx *cx, const char *path, const hn_source *src, const hn
 {
     hn_planfile_build build[HN_PROFILES_MAX];
     hn_planfile_parts parts = { .source = path, .graph = src->graph, .build = build, .build_count = o->profile_count,
-                                .keep = o->keep };
+                                .keep = o->keep, .range = o->range, .range_count = o->range_count };
     for (size_t i = 0; i < o->profile_count; i++) {
         const hn_packs *packs = plan[i]->packs;
         build[i] = (hn_planfile_build){ .b = { .graph = plan[i]->graph, .isa = plan[i]->k->isa, .choice = plan[i]->choice,

@@ -11,6 +11,7 @@ enum { HN_PROFILES_MAX = 32 };
 typedef struct hn_compile_opts {
     const hn_plan_opts *profile; size_t profile_count;     /* one plan each, of different shapes; 1 to HN_PROFILES_MAX */
     bool keep;                          /* weights as they were, too: other kernels and fixed inputs then can be planned */
+    const hn_range *range; size_t range_count;             /* how far open dimensions go; others go anywhere */
     bool fixed;                         /* open dimensions are closed: the one profile is all there is */
 } hn_compile_opts;
 

@@ -31,7 +31,8 @@ void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fil
 }
 void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made)
 {
-    p->spared |= 1u << from;
+    if (from >= 0)
+        p->spared |= 1u << from;
     return hn_packs_keep(p->cx, p->packs, bytes, made);
 }
 bool hn_prep_measuring(const hn_prep *p) { return p->packs->measure; }

@@ -60,6 +60,7 @@ typedef struct hn_run {
     const void *state;
     hn_pool *pool;
     struct hn_kv *kv;                     /* the session's key-value cache, or NULL */
+    struct hn_kv *const *each;            /* NULL, or a cache for each row of activations */
     unsigned threads;                     /* at most this many: the plan has scratch for them */
     char *scratch;                        /* worker w's part begins at w * scratch_stride */
     size_t scratch_stride;
@@ -99,6 +100,7 @@ bool hn_prep_measuring(const hn_prep *p);
 /* The same for weights made from input `from` alone, which is not read once it is packed: a plan file keeps the pack
  * in the input's place.  *made: there is nothing to fill, the plan file has it or the plan is only measured. */
 void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made);
+enum { HN_STAYS = -1 };                /* for `from`: of inputs that are read all the same */
 /* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
 
@@ -119,6 +121,14 @@ static inline void hn_parallel(const hn_run *r, size_t pieces,
                                void (*work)(void *, size_t, unsigned), void *arg)
 {
     hn_pool_run(r->pool, r->threads, pieces, work, arg);
+}
+
+/* The same where all pieces together are about `count` simple operations: too few are not worth a meeting of threads, which
+ * takes a few microseconds. */
+static inline void hn_parallel_worth(const hn_run *r, size_t count, size_t pieces,
+                                     void (*work)(void *, size_t, unsigned), void *arg)
+{
+    hn_pool_run(count < 8192 ? NULL : r->pool, r->threads, pieces, work, arg);
 }
 
 #endif

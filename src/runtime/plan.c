@@ -653,11 +653,28 @@ static hn_err refuse_hollow(hn_ctx *cx, const hn_plan_opts *o, const hn_kernels 
                    strcmp(o->built[0].isa, k->isa) ? "run with other kernels" : "made for other shapes or fixed inputs");
 }
 
+/* Whoever compiled the model may have said how far open dimensions go. */
+static hn_err check_ranges(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o)
+{
+    for (size_t i = 0; i < g->in_count && o->built_count; i++)
+        for (int d = 0; d < g->in[i]->t.shape.rank && d < o->in_shape[i].rank; d++) {
+            int64_t dim = g->in[i]->t.shape.dim[d], is = o->in_shape[i].dim[d];
+            for (size_t k = 0; hn_is_symbol(dim) && k < o->built->range_count; k++) {
+                const hn_range *r = &o->built->range[k];
+                if (strcmp(r->dim, hn_graph_symbol_name(g, dim)) == 0 && (is < r->min || is > r->max))
+                    return hn_fail(cx, HN_EARG, "dimension '%s' of input '%s' is %lld, the plan was compiled for %lld to %lld",
+                                   r->dim, g->in[i]->name, (long long)is, (long long)r->min, (long long)r->max);
+            }
+        }
+    return HN_OK;
+}
+
 hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan **out)
 {
     hn_graph *copy;
     const hn_kernels *k = o->kernels ? o->kernels : hn_kernels_pick();
     const hn_built *built = made_ahead(g, o, k);
+    HN_TRY(check_ranges(cx, g, o));
     if (built)
         g = built->graph;
     else if (g->hollow)

@@ -22,6 +22,7 @@ struct hn_session {
     hn_arena *eval_scratch;        /* operators' own code; reset after each such step */
     hn_arena *dynamic;             /* values whose size is found while running; reset each run */
     hn_kv *kv;                     /* borrowed state, or NULL */
+    hn_kv *const *each;            /* the same for each row, or NULL */
     hn_step_hook *hook;
     void *hook_user;
 };
@@ -139,6 +140,7 @@ void hn_session_bind_output(hn_session *s, size_t i, void *data)
 }
 
 void hn_session_bind_kv(hn_session *s, hn_kv *kv) { s->kv = kv; }
+void hn_session_bind_each(hn_session *s, hn_kv *const *each) { s->each = each; }
 
 void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user)
 {
@@ -175,7 +177,7 @@ static hn_err run_step(hn_ctx *cx, hn_session *s, size_t i)
                      .threads = step->alone ? 1 : s->p->threads,
                      .scratch = s->block + s->p->activation_bytes,
                      .scratch_stride = s->p->scratch_stride, .eval_scratch = s->eval_scratch,
-                     .text = s->dynamic, .kv = s->kv };
+                     .text = s->dynamic, .kv = s->kv, .each = s->each };
         e = step->impl->run(&r);
     }
     if (step->impl == &hn_impl_eval)

@@ -17,6 +17,8 @@ void hn_session_free(hn_session *s);            /* NULL is fine */
 void hn_session_bind_input(hn_session *s, size_t i, const void *data);   /* borrowed */
 void hn_session_bind_output(hn_session *s, size_t i, void *data);        /* NULL: in the session */
 void hn_session_bind_kv(hn_session *s, hn_kv *kv);                       /* borrowed */
+/* Rows that belong to different texts: a cache for each row until NULL is bound.  Only attention knows of them. */
+void hn_session_bind_each(hn_session *s, hn_kv *const *each);
 void hn_session_hook(hn_session *s, hn_step_hook *hook, void *user);
 
 /* After the first run: allocates nothing, unless the plan has dynamic steps that grow. */

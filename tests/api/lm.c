@@ -330,6 +330,47 @@ TEST(what_was_read_is_shared_saved_and_loaded)
     close_teller(&t);
 }
 
+TEST(streams_that_read_together_say_what_each_says_alone)
+{
+    enum { STREAMS = 3, TOKENS = 12 };
+    static const char *const prompts[STREAMS] = { "Once upon a time", "The king", "There was a fox who had" };
+    teller t = open_teller(2, 0);
+    hone_stream *together[STREAMS], *alone;
+    hone_token picked[STREAMS], one;
+    int32_t ids[64], next[STREAMS], heard[STREAMS][TOKENS];
+    size_t count;
+    for (size_t i = 0; i < STREAMS; i++) {
+        together[i] = stream_of(&t, NULL);
+        DONE(hone_lm_tokenize(t.lm, prompts[i], strlen(prompts[i]), HONE_TOKENS_SPECIAL, ids, 64, &count, &t.err), t.err);
+        DONE(hone_stream_read(together[i], ids, count, NULL, &t.err), t.err);
+        DONE(hone_stream_pick(together[i], &picked[i], &t.err), t.err);
+    }
+    for (size_t n = 0; n < TOKENS; n++) {
+        for (size_t i = 0; i < STREAMS; i++)
+            heard[i][n] = next[i] = picked[i].id;
+        DONE(hone_stream_read_each(together, next, STREAMS, &t.err), t.err);
+        for (size_t i = 0; i < STREAMS; i++)
+            DONE(hone_stream_pick(together[i], &picked[i], &t.err), t.err);
+    }
+    for (size_t i = 0; i < STREAMS; i++) {
+        alone = stream_of(&t, NULL);
+        DONE(hone_lm_tokenize(t.lm, prompts[i], strlen(prompts[i]), HONE_TOKENS_SPECIAL, ids, 64, &count, &t.err), t.err);
+        DONE(hone_stream_read(alone, ids, count, NULL, &t.err), t.err);
+        for (size_t n = 0; n < TOKENS; n++) {
+            DONE(hone_stream_pick(alone, &one, &t.err), t.err);
+            CHECK_INT(one.id, heard[i][n]);
+            DONE(hone_stream_read(alone, &one.id, 1, NULL, &t.err), t.err);
+        }
+        hone_stream_free(alone);
+    }
+    CHECK_INT(hone_stream_read_each(together, next, 0, &t.err), HONE_ERROR_ARG);
+    together[1] = (hone_stream_free(together[1]), together[0]);
+    CHECK_INT(hone_stream_read_each(together, next, 2, &t.err), HONE_ERROR_ARG);       /* one of them twice */
+    hone_stream_free(together[0]);
+    hone_stream_free(together[2]);
+    close_teller(&t);
+}
+
 TEST(guessing_ahead_changes_no_answer)
 {
     teller t = open_teller(1, 0), small = open_teller(1, 128);

@@ -128,6 +128,52 @@ TEST(a_session_keeps_working_after_a_refusal)
     demo_close(&d);
 }
 
+/* Plans of shapes that come again are still there, as long as they fit. */
+TEST(idle_plans_are_kept_within_their_bound)
+{
+    for (int bounded = 0; bounded < 2; bounded++) {
+        hone_ctx *ctx = test_ctx(1);
+        hone_model_opts mo = { .size = sizeof mo, .idle_plan_bytes = bounded ? 1 << 20 : SIZE_MAX / 2 };
+        hone_error err = { 0 };
+        hone_io io = { .dtype = HONE_F32, .rank = 1, .dim = { 3 * PIXELS } };
+        demo d = { .ctx = ctx, .in = test_input_data(&io, 5) };
+        DONE(hone_model_open(ctx, DEMO_MODEL, &mo, &d.model, &err), err);
+        hone_session *s = session_of(&d, NULL);
+        const hn_plan *first = d.model->plans->plan;
+        size_t plans = 0, idle = 0;
+        for (int64_t rows = 1; rows <= 3; rows++) {
+            DONE(hone_session_set_input_shape(s, 0, 4, (int64_t[]){ rows, 3, 64, 64 }, &err), err);
+            run(s, d.in, (size_t)rows);
+        }
+        DONE(hone_session_set_input_shape(s, 0, 4, (int64_t[]){ 1, 3, 64, 64 }, &err), err);
+        run(s, d.in, 1);
+        CHECK(bounded || s->shared->plan == first);
+        for (const hn_shared_plan *p = d.model->plans; p; p = p->next) {
+            plans++;
+            idle += p->users ? 0 : p->bytes;
+        }
+        CHECK(idle <= mo.idle_plan_bytes);
+        CHECK(bounded ? plans <= 2 : plans == 3);
+        hone_session_free(s);
+        demo_close(&d);
+    }
+}
+
+TEST(a_hint_says_how_many_threads_a_run_takes)
+{
+    demo d = demo_open(2);
+    hone_session_opts o = { .size = sizeof o, .hint = HONE_HINT_THROUGHPUT };
+    hone_session *many = session_of(&d, &o), *one = session_of(&d, NULL);
+    CHECK_INT(many->shared->plan->threads, 1);
+    CHECK_INT(one->shared->plan->threads, 2);
+    float a[CLASSES];
+    memcpy(a, run(many, d.in, 1), sizeof a);
+    CHECK(memcmp(a, run(one, d.in, 1), sizeof a) == 0);
+    hone_session_free(many);
+    hone_session_free(one);
+    demo_close(&d);
+}
+
 TEST(open_dimensions_come_from_options)
 {
     demo d = demo_open(1);

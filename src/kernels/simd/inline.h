@@ -5,9 +5,16 @@
 #ifndef HN_SIMD_INLINE_H
 #define HN_SIMD_INLINE_H
 
+/* HN_COMPACT: for size.  A plain twin with a loop for each of many types would else be a quarter of the library. */
+#ifdef HN_COMPACT
+#define VEC static inline __attribute__((unused))
+#else
 #define VEC static inline __attribute__((always_inline, unused))
+#endif
 
-#ifdef __clang__
+#ifdef HN_COMPACT
+#define UNROLL
+#elif defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")

@@ -2,14 +2,13 @@
 /* linear.c: products with block-quantised weights.
  *
  * Weights are panels of sixteen rows: the file's own, or packed in the memory their file's pages give back;
- * activations are rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row (token) is
- * computed the same way whatever rows stand beside it. */
+ * activations are rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row
+ * (token) is computed the same way whatever rows stand beside it. */
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/num.h"
-#include "runtime/impl.h"
+#include "runtime/cpu/panels.h"
 #include "tensor/convert.h"
 
 typedef struct linear {
@@ -39,33 +38,6 @@ static bool accepts(const hn_prep *p)
 
 /* ---- Packing ----------------------------------------------------------------------------------------- */
 
-enum { PACK_PANELS = 16 };           /* in one piece of work */
-
-typedef struct packing { const linear *l; const char *w; char *to; } packing;
-
-static void pack_some(void *arg, size_t piece, unsigned worker)
-{
-    const packing *p = arg;
-    const linear *l = p->l;
-    (void)worker;
-    for (size_t i = piece * PACK_PANELS; i < hn_min((piece + 1) * PACK_PANELS, l->panel_count); i++) {
-        size_t row = i * HN_PANEL_ROWS;
-        hn_panel_pack(l->type, p->w + row * l->row_size, l->row_size, hn_min(HN_PANEL_ROWS, l->n - row), l->k,
-                      p->to + i * l->panel_size);
-    }
-}
-
-typedef struct filling { const hn_prep *p; const linear *l; } filling;
-
-static void fill(void *arg, void *to)
-{
-    const filling *f = arg;
-    packing job = { f->l, f->p->in[1]->data, to };
-    hn_pool_run(f->p->pool, f->p->threads, hn_ceil_div(f->l->panel_count, PACK_PANELS), pack_some, &job);
-    if (f->p->forget_sources)
-        hn_file_release(f->p->in[1]->data, f->l->n * f->l->row_size);
-}
-
 /* Panels in a piece of work.  Many tokens: few, so that they stay in cache while all tokens pass over them.  Few tokens: a
  * thread's pieces lie together, so they may be short, and threads end together. */
 static size_t pieces_of(size_t rows, size_t panels, unsigned threads)
@@ -81,11 +53,9 @@ static void set_scratch(hn_prep *p, linear *l)
 
 static hn_err pack(hn_prep *p, linear *l, bool ready)
 {
-    filling f = { p, l };
     l->panel_size = hn_panel_size(l->type, l->k);
     l->panel_count = hn_ceil_div(l->n, HN_PANEL_ROWS);
-    l->panels = ready ? p->in[1]->data
-                      : hn_prep_pack_from(p, p->in[1]->data, hn_mul(l->panel_size, l->panel_count), fill, &f);
+    l->panels = ready ? p->in[1]->data : hn_panels_of(p, p->in[1], l->type, l->n, l->k);
     if (!l->panels && !hn_prep_measuring(p))
         return hn_nomem(p->cx, "packed weights");
     l->x_size = hn_round_up(hn_qx_bytes(l->rows, l->k), 64);
@@ -207,14 +177,14 @@ static hn_err run(const hn_run *r)
     const linear *l = r->state;
     if (!l->panels) {
         if (l->x_size)
-            hn_parallel(r, l->rows, round_row, (void *)(uintptr_t)r);
+            hn_parallel_worth(r, l->rows * l->k, l->rows, round_row, (void *)(uintptr_t)r);
         hn_parallel(r, hn_ceil_div(l->n, l->piece), some_rows, (void *)(uintptr_t)r);
         return HN_OK;
     }
     job j = { .r = r, .l = l };
     hn_qx_place(&j.x, r->scratch, l->rows, l->k);
     size_t cols = l->rows <= HN_QX_COLS ? l->rows : hn_ceil_div(l->rows, HN_QX_COLS) * HN_QX_COLS;
-    hn_parallel(r, cols, pack_column, &j);
+    hn_parallel_worth(r, cols * l->k, cols, pack_column, &j);
     size_t pieces = 0;
     for (const linear *part = l; part; part = part->next)
         pieces += hn_ceil_div(part->panel_count, part->piece);

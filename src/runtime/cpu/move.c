@@ -165,7 +165,7 @@ static hn_err ask(hn_prep *p, int32_t *positions, int32_t *out)
     in[0] = &x;
     if (hn_op_is(p->node, "Pad") && p->in_count > 2)
         in[2] = NULL;
-    for (size_t i = 0; i < hn_count(&x); i++)
+    for (size_t i = 0, all = hn_count(&x); i < all; i++)
         positions[i] = (int32_t)i + 1;
     HN_TRY(hn_arena_new(p->cx, 0, &scratch));
     hn_call c = { .cx = p->cx, .node = p->node, .in_count = p->in_count, .out_count = 1, .in = in, .out = &to,
