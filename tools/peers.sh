@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# peers.sh [DIR]: the engines that `hone bench --against` compares with, into a folder outside the tree (default
-# ~/.cache/hone-peers), through the Python package installer as it is set up here.  Prints where their
+# peers.sh [DIR]: the engines that `hone bench --against` and bench/ncnn_turns.py compare with, into a folder outside
+# the tree (default ~/.cache/hone-peers), through the Python package installer as it is set up here.  Prints where their
 # libraries lie.  For developers: nothing of Hone needs them.
 dir=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/hone-peers}
 case $(realpath -m "$dir") in
@@ -9,6 +9,7 @@ case $(realpath -m "$dir") in
 esac
 set -e
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
-"$dir/bin/pip" install --quiet --upgrade onnxruntime ai-edge-litert ncnn numpy
+"$dir/bin/pip" install --quiet --upgrade onnxruntime ai-edge-litert ncnn onnx numpy
 find "$dir" -name 'libonnxruntime.so.*' -exec echo 'ort:{}' \;
 find "$dir" -name 'libLiteRt.so' -exec echo 'litert:{}' \;
+echo "bench/ncnn_turns.py: $dir/bin/python"

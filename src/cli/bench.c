@@ -383,7 +383,7 @@ static const hn_opt opts[] = {
     { "seconds", 's', HN_OPT_REAL, "S", "how long to measure (default 2)", NULL, 0.01, 86400 },
     HN_DIM_OPT,
     { "fill", 0, HN_OPT_TEXT, "NAME=N", "every element of that input (default: made-up numbers)", NULL, 0, 0 },
-    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: and its shared library",
+    { "against", 0, HN_OPT_TEXT, "PEER:LIB", "another engine too, turn by turn: ort: or litert: and its shared library",
       NULL, 0, 0 },
     HN_TUNE_OPTS,
     { "hint", 0, HN_OPT_CHOICE, "HINT",

@@ -51,8 +51,7 @@ for list in onnx_upgrade onnx_contrib; do
 done
 
 # ---- Objects -------------------------------------------------------------------------------------
-small='-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables'
-build() { "$MAKE" -s --no-print-directory CC="$CC" ISAS="$ISAS" CFLAGS="-Os $small" "opt_${ISAS##* }=-O2" \
+build() { "$MAKE" -s --no-print-directory CC="$CC" ISAS="$ISAS" CFLAGS=-Os "opt_${ISAS##* }=-O2" \
     LIB_LIBS=-lm "$@"; }
 in_gen() { grep -rlE "#include \"($(cd "$gen" && echo */*.def | tr ' ' '|'))\"" "$@" | sort -u; }
 holders=$(in_gen src/{graph,runtime,formats} --include='*.c')
