@@ -95,10 +95,13 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(ALL) $(ALL_$(notdir $*)) $(SIZE) -c $< -o $@
 
 # For size: what runs once for a model or a request.
-for_size = formats/ graph/passes/ api/ fleet/fs fleet/slots fleet/store_read llm/arch/ llm/build llm/chat llm/hf llm/jinja llm/schema llm/tools \
-           $(addprefix graph/ops/,control deform flex linear_ml loss ml optimizer random sequence signal text tfidf trees)
-$(foreach f,$(for_size),$(B)/src/$(f)%.o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
-# The plain twins of what has a loop for each quantised type, where something faster is beside them.
+for_size = formats/ graph/passes/ api/ fleet/fs fleet/slots fleet/store_read llm/arch/ \
+           $(addprefix llm/,blocks build chat grammar_parse hf jinja llama2c safetensors schema stream_file talk tok_gguf tools) \
+           $(addprefix graph/ops/,control deform flex grid linear_ml loss ml optimizer random range roi scatter select sequence signal \
+                                   text tfidf trees)
+$(foreach f,$(for_size),$(B)/src/$(f)%.o $(B)/src/$(f).o): SIZE = $(if $(DEBUG)$(SAN),,-Os)
+# The plain twins of what has a loop for each quantised type, where something faster is beside them.  Not of the others:
+# convolutions would take two to three times as long.
 opt_scalar_qdot = $(if $(filter-out scalar,$(ISAS)),$(if $(DEBUG)$(SAN),,-Os) -DHN_COMPACT \
                   $(if $(filter clang%,$(notdir $(CC))),,-Wno-maybe-uninitialized))
 opt_scalar_qpanel = $(opt_scalar_qdot)

@@ -51,8 +51,8 @@ for list in onnx_upgrade onnx_contrib; do
 done
 
 # ---- Objects -------------------------------------------------------------------------------------
-build() { "$MAKE" -s --no-print-directory CC="$CC" ISAS="$ISAS" CFLAGS=-Os "opt_${ISAS##* }=-O2" \
-    LIB_LIBS=-lm "$@"; }
+build() { "$MAKE" -s --no-print-directory CC="$CC" ISAS="$ISAS" CFLAGS=-Os LIB_LIBS=-lm \
+    opt_scalar=-O2 opt_avx2=-O2 opt_avx512=-O2 opt_amx=-O2 opt_neon=-O2 "$@"; }
 in_gen() { grep -rlE "#include \"($(cd "$gen" && echo */*.def | tr ' ' '|'))\"" "$@" | sort -u; }
 holders=$(in_gen src/{graph,runtime,formats} --include='*.c')
 if [ -z "$PARTS" ]; then
