@@ -69,15 +69,18 @@ hn_err hn_qconv_rules(hn_prep *p, hn_qconv *c, const hn_integers *q, size_t roun
 {
     size_t used = hn_mul(c->groups, c->columns), all = hn_round_up(hn_add(used, round), HN_REQUANT_COLS);
     size_t ints = hn_round_up(hn_mul(all, sizeof(int32_t)), 64);
-    char *room = hn_prep_pack(p, hn_add(hn_mul(7, ints), hn_mul(all, sizeof(double))));
+    size_t own = q->rounding == HN_ROUND_EVEN ? 1 : 4;       /* arrays of integers: a real factor needs no parts */
+    char *room = hn_prep_pack(p, hn_add(hn_mul(own + 3, ints), hn_mul(all, sizeof(double))));
     c->q = (hn_requant){ .rule = q->rounding, .zero = q->y_zero, .low = q->low, .high = q->high };
     if (hn_prep_measuring(p))
         return HN_OK;
     if (!room)
         return hn_nomem(p->cx, "packed factors");
-    int32_t *part[4] = { (void *)room, (void *)(room + ints), (void *)(room + 2 * ints), (void *)(room + 3 * ints) };
-    float *quick[3] = { (void *)(room + 4 * ints), (void *)(room + 5 * ints), (void *)(room + 6 * ints) };
-    double *real = (void *)(room + 7 * ints);
+    int32_t *part[4];
+    for (size_t k = 0; k < 4; k++)
+        part[k] = (void *)(room + (k < own ? k : 0) * ints);
+    float *quick[3] = { (void *)(room + own * ints), (void *)(room + (own + 1) * ints), (void *)(room + (own + 2) * ints) };
+    double *real = (void *)(room + (own + 3) * ints);
     const double *factor = p->in[FACTOR]->data;
     const hn_tensor *bias = p->in_count > BIAS ? p->in[BIAS] : NULL;
     for (size_t i = 0; i < c->groups * c->n; i++) {
@@ -86,14 +89,14 @@ hn_err hn_qconv_rules(hn_prep *p, hn_qconv *c, const hn_integers *q, size_t roun
         int64_t b = 0;
         if (bias)
             hn_get_i64(bias, i, 1, &b);
-        part[0][at] = (int32_t)(uint32_t)((uint64_t)b + (uint64_t)(correction ? correction[i] : 0));
-        part[1][at] = f.fraction;
-        part[2][at] = f.shift > 0 ? f.shift : 0;
-        part[3][at] = f.shift < 0 ? -f.shift : 0;
+        const int32_t value[4] = { (int32_t)(uint32_t)((uint64_t)b + (uint64_t)(correction ? correction[i] : 0)), f.fraction,
+                                   f.shift > 0 ? f.shift : 0, f.shift < 0 ? -f.shift : 0 };
+        for (size_t k = 0; k < own; k++)
+            part[k][at] = value[k];
         real[at] = f.real;
     }
     for (size_t i = used; i < used + round; i++) {
-        for (int k = 0; k < 4; k++)
+        for (size_t k = 0; k < own; k++)
             part[k][i] = part[k][i - used];
         real[i] = real[i - used];
     }
