@@ -53,6 +53,14 @@ static const struct { const char *name; uint8_t size; } kinds[HN_GGUF_KIND_COUNT
 #undef X
 };
 
+bool hn_gguf_holds(const hn_gguf *g, const void *data)
+{
+    for (size_t i = 0; i < g->tensor_count; i++)
+        if ((uintptr_t)data - (uintptr_t)g->tensors[i].data < g->tensors[i].size)
+            return true;
+    return false;
+}
+
 const char *hn_gguf_kind_name(hn_gguf_kind k) { return kinds[k].name; }
 
 bool hn_gguf_probe(const uint8_t *data, size_t len) { return len >= 4 && memcmp(data, "GGUF", 4) == 0; }

@@ -76,6 +76,7 @@ void hn_gguf_close(hn_gguf *g);                               /* NULL is fine */
 
 const hn_gguf_tensor *hn_gguf_tensor_find(const hn_gguf *g, const char *name);     /* or NULL */
 const hn_gguf_value *hn_gguf_value_find(const hn_gguf *g, const char *key);        /* or NULL */
+bool hn_gguf_holds(const hn_gguf *g, const void *data);     /* is it in one of its tensors? */
 const char *hn_gguf_kind_name(hn_gguf_kind k);
 /* `count` elements from `first` on, decoded; both whole blocks.  However the bytes lie. */
 void hn_gguf_floats(const hn_gguf_tensor *t, size_t first, size_t count, float *out);

@@ -98,7 +98,7 @@ typedef struct hn_gemm_q8 {
 typedef struct hn_dwconv_q8 {
     size_t n, channels;                 /* bytes of the result, a multiple of channels */
     size_t skip;                        /* pixels passed over behind each; 0, or channels are a multiple of 16 */
-    const uint8_t *zipped;              /* 4 HN_REQUANT_COLS bytes behind what is looked at may be read */
+    const uint8_t *zipped;              /* what HN_REQUANT_COLS more bytes of result would look at may be read */
     size_t taps; const size_t *at;      /* columns of taps: where each begins in `zipped` for byte 0 */
     const int8_t *weight;               /* [taps, channels + HN_REQUANT_COLS, 4] */
     int calm;                           /* |w0| + |w1| and |w2| + |w3| of every four are at most 128 */

@@ -40,7 +40,7 @@ static hn_err open_with(hn_ctx *cx, const char *path, const void *data, size_t l
     hn_lm m = { .o = *o, .mapped = path != NULL };
     hn_err e = path ? hn_gguf_open(cx, path, &m.file) : hn_gguf_open_memory(cx, data, len, &m.file);
     if (!e)
-        e = hn_shared_packs_new(cx, &m.packs);
+        e = hn_shared_packs_new(cx, m.file, &m.packs);
     if (!e)
         e = understand(cx, &m);
     if (e) {

@@ -195,9 +195,11 @@ static hn_err read_repeat(regex *r)
 {
     const char *from = r->at;
     if (*r->at == '{') {
-        r->at += strcspn(r->at, "}");
-        if (*r->at == 0)
-            return hn_fail(r->cx, HN_EFORMAT, "schema: a pattern's { has no }");
+        r->at += 1 + strspn(r->at + 1, "0123456789");
+        bool number = r->at > from + 1;
+        r->at += *r->at == ',' ? 1 + strspn(r->at + 1, "0123456789") : 0;
+        if (!number || *r->at != '}')
+            return hn_fail(r->cx, HN_EFORMAT, "schema: a pattern's { begins no repeat like {2} or {2,5}; escape it, if it is meant");
         r->at++;
     } else if (*r->at == '*' || *r->at == '+' || *r->at == '?') {
         r->at++;

@@ -22,7 +22,7 @@ const hn_impl *const hn_impls[] = {
 void *hn_prep_pack(hn_prep *p, size_t bytes) { return hn_packs_get(p->cx, p->packs, bytes); }
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg)
 {
-    if (p->shared && !hn_prep_measuring(p))
+    if (hn_shared_packs_serve(p->shared, source) && !hn_prep_measuring(p))
         return hn_shared_packs_get(p->shared, source, bytes, fill, arg);
     void *b = hn_prep_pack(p, bytes);
     if (b)

@@ -50,12 +50,13 @@ void hn_packs_fini(hn_ctx *cx, hn_packs *p)
     *p = (hn_packs){ 0 };
 }
 
-hn_err hn_shared_packs_new(hn_ctx *cx, hn_shared_packs **out)
+hn_err hn_shared_packs_new(hn_ctx *cx, const hn_gguf *file, hn_shared_packs **out)
 {
     hn_shared_packs *s = hn_calloc(cx, 1, sizeof *s);
     if (!s)
         return hn_nomem(cx, "packed weights");
     s->cx.env = cx->env;
+    s->file = file;
     pthread_mutex_init(&s->lock, NULL);
     *out = s;
     return HN_OK;
@@ -73,6 +74,8 @@ void hn_shared_packs_free(hn_shared_packs *s)
     pthread_mutex_destroy(&s->lock);
     hn_free(&cx, s);
 }
+
+bool hn_shared_packs_serve(const hn_shared_packs *s, const void *source) { return s && hn_gguf_holds(s->file, source); }
 
 /* Weights are read from end to end for every token.  Large pages let the processor fetch ahead where small ones
  * end every 4 KiB. */

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "formats/gguf.h"
 #include "graph/built.h"
 
 typedef struct hn_packs {
@@ -23,6 +24,7 @@ typedef struct hn_packs {
  * use from many threads. */
 typedef struct hn_shared_packs {
     hn_ctx cx;               /* allocator */
+    const hn_gguf *file;
     pthread_mutex_t lock;
     struct hn_pack { const void *source; void *block; } *pack; size_t count, cap;
     void **chunk; size_t chunks, chunk_cap;      /* what blocks are cut from: large, so that pages can be */
@@ -31,8 +33,11 @@ typedef struct hn_shared_packs {
     size_t bytes;
 } hn_shared_packs;
 
-hn_err hn_shared_packs_new(hn_ctx *cx, hn_shared_packs **out);
+/* For weights of `file`, which outlives them.  An adapter's come and go, and the next one's may lie where they lay: its
+ * plans pack those themselves. */
+hn_err hn_shared_packs_new(hn_ctx *cx, const hn_gguf *file, hn_shared_packs **out);
 void hn_shared_packs_free(hn_shared_packs *s);      /* NULL is fine */
+bool hn_shared_packs_serve(const hn_shared_packs *s, const void *source);       /* s: may be NULL */
 
 /* The block made from `source`: `fill` writes it when nobody has yet, holding a lock.  Not zeroed before; NULL when
  * out of memory. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/num.h"
 #include "formats/gguf_write.h"
 #include "llm/lm.h"
 
@@ -110,16 +112,17 @@ static void write_adapter(hn_ctx *cx, const hn_gguf *model, const char *path, si
                 const hn_gguf_tensor *t = hn_gguf_tensor_find(model, changed[i]);
                 hn_shape s = which == 'a' ? (hn_shape){ 2, { RANK, t->shape.dim[1] } }
                                           : (hn_shape){ 2, { t->shape.dim[0], RANK } };
+                hn_qtype kind = (size_t)s.dim[1] < hn_qtype_get(type)->block_count ? HN_QT_F32 : type;
                 snprintf(name, sizeof name, "%s.lora_%c", changed[i], which);
                 if (pass == 0) {
-                    CHECK_INT(hn_gguf_put_tensor(cx, w, name, type, &s), HN_OK);
+                    CHECK_INT(hn_gguf_put_tensor(cx, w, name, kind, &s), HN_OK);
                     continue;
                 }
                 size_t count = hn_shape_count(&s);
                 float *v = half(changed[i], which, count);
-                void *packed = malloc(hn_q_bytes(type, count));
-                hn_q_encode(type, v, packed, count);
-                CHECK_INT(hn_gguf_write(cx, w, packed, hn_q_bytes(type, count)), HN_OK);
+                void *packed = malloc(hn_q_bytes(kind, count));
+                hn_q_encode(kind, v, packed, count);
+                CHECK_INT(hn_gguf_write(cx, w, packed, hn_q_bytes(kind, count)), HN_OK);
                 free(packed);
                 free(v);
             }
@@ -208,6 +211,50 @@ TEST(adapters_say_what_merged_weights_say)
     hn_gguf_close(from);
     with_merged(&cx, &f, HN_QT_F32, 2e-3);
     with_merged(&cx, &f, HN_QT_F16, 3e-2);
+    remove_files(&f);
+}
+
+/* Packed weights are found by where they came from; an adapter's place may be the next one's. */
+TEST(an_adapter_where_another_lay_is_not_taken_for_it)
+{
+    hn_ctx cx = { 0 };
+    hn_lm m;
+    hn_lora l;
+    hn_stream *s;
+    hn_file file;
+    files f;
+    hn_lm_opts o = { .kv = HN_QT_F32 };
+    name_files(&f);
+    CHECK_INT(hn_lm_open(&cx, MODEL, &o, &m), HN_OK);
+    write_adapter(&cx, m.file, f.one, 0, 1, 2 * RANK, HN_QT_Q8_0);
+    CHECK_INT(hn_stream_new(&cx, &m, NULL, &s), HN_OK);
+    CHECK_INT(hn_file_open(&cx, f.one, &file), HN_OK);
+    char *place = aligned_alloc(64, hn_round_up(file.len, 64)), *copy = malloc(file.len);
+    memcpy(place, file.data, file.len);
+    memcpy(copy, file.data, file.len);
+
+    size_t n = m.shape.vocab;
+    float *before = logits_of(&cx, s, n);
+    CHECK_INT(hn_lora_open_memory(&cx, place, file.len, m.file, &l), HN_OK);
+    CHECK_INT(hn_stream_adapt(&cx, s, &(hn_lora_use){ &l, 0.5f }, 1), HN_OK);
+    float *first = logits_of(&cx, s, n);
+    CHECK(distance(first, before, n) > 0.1);
+    CHECK(memcmp(place, copy, file.len) == 0);                    /* packing gives back pages of the model's file alone */
+    const hn_gguf_tensor *a = hn_gguf_tensor_find(l.file, "blk.0.attn_q.weight.lora_a");
+    size_t at = (size_t)((const char *)a->data - place), size = a->size;
+    CHECK_INT(hn_stream_adapt(&cx, s, NULL, 0), HN_OK);
+    hn_lora_close(&l);
+
+    memset(place + at, 0, size);                                  /* changes nothing any more */
+    CHECK_INT(hn_lora_open_memory(&cx, place, file.len, m.file, &l), HN_OK);
+    CHECK_INT(hn_stream_adapt(&cx, s, &(hn_lora_use){ &l, 0.5f }, 1), HN_OK);
+    float *second = logits_of(&cx, s, n);
+    CHECK(distance(second, before, n) == 0);
+    free(before), free(first), free(second), free(place), free(copy);
+    hn_file_close(&file);
+    hn_stream_free(s);
+    hn_lora_close(&l);
+    hn_lm_close(&m);
     remove_files(&f);
 }
 

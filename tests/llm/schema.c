@@ -396,6 +396,8 @@ TEST(what_a_schema_cannot_say_here_is_refused_by_name)
         { "{\"enum\": []}", HN_EFORMAT, "'enum'" },
         { "{\"type\": \"string\", \"pattern\": \"(?=a)\"}", HN_EUNSUP, "look around" },
         { "{\"type\": \"string\", \"pattern\": \"a(b\"}", HN_EFORMAT, "no )" },
+        { "{\"type\": \"string\", \"pattern\": \"a{$}\"}", HN_EFORMAT, "begins no repeat" },
+        { "{\"type\": \"string\", \"pattern\": \"a{2,\"}", HN_EFORMAT, "begins no repeat" },
         { "{\"type\": \"string\", \"pattern\": \"^a|b$\"}", HN_EUNSUP, "put them in a group" },
         { "{\"type\": \"string\", \"minLength\": 3, \"maxLength\": 2}", HN_EFORMAT, "below" },
         { "{\"type\": \"integer\", \"minimum\": 3, \"maximum\": 2}", HN_EUNSUP, "between" },

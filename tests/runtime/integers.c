@@ -40,12 +40,12 @@ static void agrees(uint32_t seed, const hn_kernels *k, hn_pool *pool, size_t *tr
 TEST(random_integer_graphs_give_the_bits_of_eval)
 {
     hn_pool *pool = NULL;
-    size_t tried = 0;
+    size_t tried = 0, seeds = 0;
     CHECK_INT(hn_pool_new(NULL, 3, &pool), HN_OK);
     for (const hn_kernels *const *k = hn_kernel_tables; *k; k++)
-        for (uint32_t seed = 0; seed < 150 && hn_kernels_runs(*k); seed++)
+        for (uint32_t seed = 0; seed < 150 && hn_kernels_runs(*k); seed++, seeds++)
             agrees(seed, *k, seed % 5 ? NULL : pool, &tried);
-    CHECK(tried > 150);
+    CHECK(tried > seeds / 2);                        /* some bytes make no graph */
     hn_pool_free(pool);
 }
 

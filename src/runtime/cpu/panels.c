@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "runtime/packs.h"
 
 enum { PACK_PANELS = 16 };           /* in one piece of work */
 
@@ -30,7 +31,7 @@ static void fill(void *arg, void *to)
     packing *p = arg;
     p->to = to;
     hn_pool_run(p->p->pool, p->p->threads, hn_ceil_div(hn_ceil_div(p->rows, HN_PANEL_ROWS), PACK_PANELS), pack_some, p);
-    if (p->p->forget_sources)
+    if (p->p->forget_sources && hn_shared_packs_serve(p->p->shared, p->w))
         hn_file_release(p->w, p->rows * p->row_size);
 }
 

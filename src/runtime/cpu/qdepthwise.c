@@ -117,7 +117,8 @@ static size_t reach(const hn_qconv *c, size_t part) { return (part - 1) * c->str
 
 static size_t plane_bytes(const depthwise *d, size_t part)
 {
-    return hn_add(hn_mul(hn_mul(hn_ceil_div(reach(&d->c, part), d->arrays), d->c.in_c), 4), HN_ZIP_SLACK);
+    size_t more = hn_ceil_div(ROUND, d->c.in_c);         /* the kernel's last block of results looks on */
+    return hn_add(hn_mul(hn_mul(hn_ceil_div(reach(&d->c, part + more), d->arrays), d->c.in_c), 4), HN_ZIP_SLACK);
 }
 
 static size_t zipped_bytes(const depthwise *d, size_t part)
