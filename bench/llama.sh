@@ -16,7 +16,7 @@ ours() {
 }
 
 theirs() {
-    "$LLAMA_BENCH" -m "$1" -t "$threads" -p "$prompt" -n "$answer" -r 2 -o json 2>/dev/null |
+    "$LLAMA_BENCH" -m "$1" -t "$threads" -p "$prompt" -n "$answer" -r 1 -o json 2>/dev/null |
         awk -F: '/"avg_ts"/ { gsub(/[, ]/, "", $2); printf "%s ", $2 } END { print "" }'
 }
 

@@ -337,14 +337,22 @@ static hn_err channel_slope(const upgrade *u)
     return HN_OK;
 }
 
+/* How many there are when those left out at the end do not count. */
+static int given(hn_value *const *v, int count)
+{
+    while (count > 0 && !v[count - 1])
+        count--;
+    return count;
+}
+
 /* Softmax over everything from `axis` on.  Where that is one axis it is today's; otherwise the
  * input is made a matrix and back. */
 static hn_err as_matrix(const upgrade *u)
 {
     hn_value *shape = NULL, *flat = NULL, *y = NULL;
     int rank;
-    if (!has_in(u, 0) || u->n->out_count != 1)
-        return HN_OK;
+    if (given(u->n->in, u->n->in_count) != 1 || given(u->n->out, u->n->out_count) != 1)
+        return HN_OK;                        /* refused where nodes are checked */
     int64_t axis = take_int(u, "axis", 1);
     HN_TRY(rank_of(u, u->n->in[0], &rank));
     if (axis == -1 || (rank > 0 && axis == rank - 1)) {
@@ -357,6 +365,7 @@ static hn_err as_matrix(const upgrade *u)
     hn_onnx_node n = *u->n;
     n.in = &flat;
     n.out = &y;
+    n.in_count = n.out_count = 1;
     put(u, attr_int("axis", 1));
     n.attr_count = u->n->attr_count;
     HN_TRY(hn_onnx_emit(u->r, u->g, &n));
