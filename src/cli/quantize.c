@@ -142,7 +142,8 @@ const hn_command hn_command_quantize = {
     .name = "quantize",
     .summary = "write a language model's file anew in smaller types",
     .example = "hone quantize model-f16.gguf model-q4.gguf Q4_K_M",
-    .help = "A mix gives each tensor its type, as llama.cpp's mix of that name does, and the bytes are the same.\n"
+    .help = "A mix gives each tensor its type, as llama.cpp's mix of that name does, and the bytes are the same, but for\n"
+            "IQ1, IQ2 and IQ3, where a longer search leaves a smaller error.\n"
             "The file is read and written piece by piece: memory does not grow with it.  `hone list mixes` names\n"
             "them.  The error of a tensor is the root mean square of what changed, relative to its values.\n"
             "A file written with --pack starts at once, and its weights take no private memory: sixteen rows of a\n"
