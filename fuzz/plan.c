@@ -17,6 +17,7 @@ static void table(hn_ctx *cx, const char *text, size_t len, hn_arena *a)
     for (size_t i = 0; i < t.rows; i++)
         for (size_t k = 0; k < t.columns; k++)
             hn_csv_real(&t, i, t.head[k]);
+    hn_catalog_check_table(cx, "t.csv", &t, &t);
 }
 
 static void scenario(hn_ctx *cx, const char *text, size_t len, hn_arena *a)

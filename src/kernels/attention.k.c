@@ -40,12 +40,39 @@ void K(key_tile)(float *out, const float *rows, size_t n, size_t size)
         }
 }
 
-/* out[r * size + i] = rows[r][i], half precision to floats. */
-void K(float_tile)(float *out, const void *rows, size_t row_size, size_t n, size_t size)
+/* A row of blocks of 32; as the types' definitions decode them, bit for bit. */
+VEC void decode_row(float *out, const uint8_t *row, size_t size, int nibbles)
 {
-    for (size_t r = 0; r < n; r++, out += size)
-        for (size_t i = 0; i < size; i += VF_N)
-            vf_put(out + i, elements((const char *)rows + r * row_size, i, size, 1), size - i);
+    for (size_t b = 0; b < size; b += 32, row += nibbles ? 18 : 34) {
+        uint16_t half;
+        memcpy(&half, row, sizeof half);
+        vf d = vf_set(hn_f16_to_f32(half));
+        for (size_t i = 0; i < (nibbles ? 16 : 32); i += VF_N) {
+            vi c = nibbles ? vi_load_u8(row + 2 + i) : vi_load_i8((const int8_t *)row + 2 + i), eight = vi_set(8);
+            if (nibbles) {
+                vi low = vi_and(c, vi_set(15)), high = vi_sar(c, vi_set(4));
+                vf_store(out + b + i, vf_mul(vi_float(vi_sub(low, eight)), d));
+                vf_store(out + b + i + 16, vf_mul(vi_float(vi_sub(high, eight)), d));
+            } else {
+                vf_store(out + b + i, vf_mul(vi_float(c), d));
+            }
+        }
+    }
+}
+
+/* out[r * size + i] = rows[r][i], half precision or 8-bit or 4-bit blocks to floats. */
+void K(float_tile)(float *out, hn_qtype type, const void *rows, size_t row_size, size_t n, size_t size)
+{
+    for (size_t r = 0; r < n; r++, out += size) {
+        const char *row = (const char *)rows + r * row_size;
+        if (type == HN_QT_Q8_0)
+            decode_row(out, (const uint8_t *)row, size, 0);
+        else if (type == HN_QT_Q4_0)
+            decode_row(out, (const uint8_t *)row, size, 1);
+        else
+            for (size_t i = 0; i < size; i += VF_N)
+                vf_put(out + i, elements(row, i, size, 1), size - i);
+    }
 }
 
 /* Round half to even; the same bits on every machine, but for the payload of NaN. */
@@ -197,4 +224,83 @@ void K(attend_page)(const hn_attend_page *a)
         all_heads(a, 1);
     else
         all_heads(a, 0);
+}
+
+/* ---- Many heads: a lane for each ----------------------------------------------------------------------- */
+
+enum { MANY = HN_ATTEND_MANY, TOGETHER = VF_N >= 16 ? 16 : 8 };     /* rows whose scores are in registers */
+
+/* The same sums as above in the same order, so the same bits; but with heads side by side nothing is added across lanes,
+ * and functions of one number a head cost a lane each. */
+VEC void scores_of_many(const hn_attend_page *a, int lane, float weight[ROWS][MANY])
+{
+    for (size_t r0 = 0; r0 < ROWS; r0 += TOGETHER) {
+        vf s[TOGETHER];
+        const float *q = a->q + lane, *keys = (const float *)a->keys + r0;
+        UNROLL
+        for (int r = 0; r < TOGETHER; r++)
+            s[r] = vf_set(0);
+        for (size_t i = 0; i < a->size; i++, q += MANY, keys += ROWS) {
+            vf x = vf_load(q);
+            UNROLL
+            for (int r = 0; r < TOGETHER; r++)
+                s[r] = vf_fma(x, vf_set(keys[r]), s[r]);
+        }
+        UNROLL
+        for (int r = 0; r < TOGETHER; r++)
+            vf_store(weight[r0 + (size_t)r] + lane, vf_mul(s[r], vf_set(a->scale)));
+    }
+}
+
+VEC void weigh_many(const hn_attend_page *a, int lane, float weight[ROWS][MANY], float shrink[MANY])
+{
+    vf before = vf_load(a->top + lane), top = before, s[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        s[r] = vf_load(weight[r] + lane);
+        if (a->cap > 0)
+            s[r] = vf_mul(vf_tanh(vf_div(s[r], vf_set(a->cap))), vf_set(a->cap));
+        top = vf_max(s[r], top);
+    }
+    for (int r = 0; r < ROWS; r++) {
+        s[r] = vf_exp(vf_sub(s[r], top));
+        vf_store(weight[r] + lane, s[r]);
+    }
+    for (int n = ROWS / 2; n > 0; n /= 2)
+        for (int r = 0; r < n; r++)
+            s[r] = vf_add(s[r], s[r + n]);
+    vf less = vf_exp(vf_sub(before, top));
+    vf_store(shrink + lane, less);
+    vf_store(a->top + lane, top);
+    vf_store(a->sum + lane, vf_add(vf_mul(vf_load(a->sum + lane), less), s[0]));
+}
+
+/* weight[row][head] to [head][row]. */
+VEC void turn_weights(float weight[ROWS][MANY], float out[MANY][ROWS])
+{
+    for (int r = 0; r < ROWS; r += VF_N)
+        for (int h = 0; h < MANY; h += VF_N) {
+            vi t[VF_N];
+            UNROLL
+            for (int j = 0; j < VF_N; j++)
+                t[j] = vi_load((const uint32_t *)(const void *)(weight[r + j] + h));
+            vi_transpose(t);
+            UNROLL
+            for (int j = 0; j < VF_N; j++)
+                vi_store((uint32_t *)(void *)(out[h + j] + r), t[j]);
+        }
+}
+
+void K(attend_many)(const hn_attend_page *a)
+{
+    float weight[ROWS][MANY], turned[MANY][ROWS], shrink[MANY];
+    for (int lane = 0; lane < MANY; lane += VF_N) {
+        scores_of_many(a, lane, weight);
+        weigh_many(a, lane, weight, shrink);
+    }
+    turn_weights(weight, turned);
+    size_t h = 0;
+    for (; h + HEADS <= a->heads; h += HEADS)
+        mix(a, h, HEADS, 0, turned + h, shrink + h);
+    for (; h < a->heads; h++)
+        mix(a, h, 1, 0, turned + h, shrink + h);
 }

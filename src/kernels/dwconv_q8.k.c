@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One filter per channel over bytes, exact, so the same bits on every instruction set.
  *
- * The product of four bytes sums neighbours, and the neighbours of a byte are other channels.  So rows are zipped first:
- * four of them side by side, byte by byte.  Then a column of up to four taps is one product, for all channels
+ * The product of four bytes sums neighbours, and the neighbours of a byte are other channels.  So rows are zipped
+ * first: four of them side by side, byte by byte.  Then a column of up to four taps is one product, for all channels
  * and pixels alike, and a row of the result is a run of bytes whatever the number of channels is. */
 #include "kernels/rescale.h"
 

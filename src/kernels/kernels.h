@@ -68,8 +68,8 @@ typedef struct hn_qbinary {
     hn_factor a, b, y;
     float a_scale, b_scale, y_scale;
     int32_t zero, low, high;            /* the result's */
-    /* All of it in floats, by hn_qbinary_quick: x a + z b + start of the bytes themselves, or (x - a_zero)(z - b_zero) a + start,
-     * and `nudge` with the product's sign.  False: not possible here. */
+    /* All of it in floats, by hn_qbinary_quick: x a + z b + start of the bytes themselves; or (x - a_zero)(z - b_zero) a +
+     * start, and `nudge` with the product's sign.  False: not possible here. */
     bool quick;
     float quick_a, quick_b, quick_start, quick_nudge;
 } hn_qbinary;
@@ -97,7 +97,7 @@ typedef struct hn_gemm_q8 {
  * belongs to channel i % channels, and weights and rules go round, with HN_REQUANT_COLS entries more than channels. */
 typedef struct hn_dwconv_q8 {
     size_t n, channels;                 /* bytes of the result, a multiple of channels */
-    size_t skip;                        /* pixels of input passed over behind each; 0, or channels are a multiple of 16 */
+    size_t skip;                        /* pixels passed over behind each; 0, or channels are a multiple of 16 */
     const uint8_t *zipped;              /* 4 HN_REQUANT_COLS bytes behind what is looked at may be read */
     size_t taps; const size_t *at;      /* columns of taps: where each begins in `zipped` for byte 0 */
     const int8_t *weight;               /* [taps, channels + HN_REQUANT_COLS, 4] */
@@ -132,8 +132,11 @@ typedef struct hn_winograd_out {
 } hn_winograd_out;
 
 /* Heads of one token over rows [from, to) of a page.  top, sum and out carry on from page to page: -inf, 0 and
- * zeros before the first; out / sum is the result. */
-enum { HN_ATTEND_ROWS = 32 };
+ * zeros before the first; out / sum is the result.
+ *
+ * Many take up to sixteen heads, of any tokens that see the whole page, and keys that are floats: q is then [size, 16],
+ * and sixteen of top and sum are there, whatever is in those past the heads. */
+enum { HN_ATTEND_ROWS = 32, HN_ATTEND_MANY = 16 };
 typedef struct hn_attend_page {
     const void *keys;                   /* [size, 32] */
     const void *values; size_t ld_values;

@@ -40,7 +40,8 @@ VEC vi in_floats(vi x, vi z, const hn_qbinary *q, hn_qkind kind)
 VEC void exact_by(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b, size_t sb, size_t n, const hn_qbinary *q,
                   hn_qkind kind, hn_rounding rule)
 {
-    vi a_zero = vi_set(q->a_zero), b_zero = vi_set(q->b_zero), low = vi_set(q->low - q->zero), high = vi_set(q->high - q->zero);
+    vi a_zero = vi_set(q->a_zero), b_zero = vi_set(q->b_zero);
+    vi low = vi_set(q->low - q->zero), high = vi_set(q->high - q->zero);
     for (size_t i = 0; i < n; i += VF_N) {
         vi x = vi_sub(some_bytes(a + i * sa, sa, n - i, q->is_signed), a_zero);
         vi z = vi_sub(some_bytes(b + i * sb, sb, n - i, q->is_signed), b_zero);
@@ -49,7 +50,8 @@ VEC void exact_by(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b, s
     }
 }
 
-VEC void exact_of(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b, size_t sb, size_t n, const hn_qbinary *q, hn_qkind kind)
+VEC void exact_of(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b, size_t sb, size_t n, const hn_qbinary *q,
+                  hn_qkind kind)
 {
     if (q->rule == HN_ROUND_EVEN)
         exact_by(out, a, sa, b, sb, n, q, kind, HN_ROUND_EVEN);
@@ -77,13 +79,14 @@ VEC vf byte_floats(const uint8_t *p, int is_signed)
     return vi_float(is_signed ? vi_load_i8((const int8_t *)p) : vi_load_u8(p));
 }
 
-/* Whole blocks as far as they go, in floats; a block with a lane in doubt again in integers.  Nothing is stored before that is
- * known, because out may be a or b.  Returns how many were done. */
+/* Whole blocks as far as they go, in floats; a block with a lane in doubt again in integers.  Nothing is stored before
+ * that is known, because out may be a or b.  Returns how many were done. */
 VEC size_t quick_by(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b, size_t sb, size_t n, const hn_qbinary *q,
                     int product, int is_signed)
 {
     const float unit = HN_QUICK_ONE;
-    const vf by_a = vf_set(q->quick_a), by_b = vf_set(q->quick_b), start = vf_set(q->quick_start), nudge = vf_set(q->quick_nudge);
+    const vf by_a = vf_set(q->quick_a), by_b = vf_set(q->quick_b);
+    const vf start = vf_set(q->quick_start), nudge = vf_set(q->quick_nudge);
     const vf low = vf_set(((float)q->low + 0.5f) * unit), high = vf_set(((float)q->high + 0.5f) * unit);
     const vf a_zero = vf_set((float)q->a_zero), b_zero = vf_set((float)q->b_zero);
     const vf one_a = vf_set((float)(is_signed ? (int8_t)*a : *a)), one_b = vf_set((float)(is_signed ? (int8_t)*b : *b));
@@ -93,7 +96,8 @@ VEC size_t quick_by(uint8_t *out, const uint8_t *a, size_t sa, const uint8_t *b,
         vi y[VECS], least = mask;
         UNROLL
         for (int k = 0; k < VECS; k++) {
-            vf x = sa ? byte_floats(a + i + k * VF_N, is_signed) : one_a, z = sb ? byte_floats(b + i + k * VF_N, is_signed) : one_b, t;
+            vf x = sa ? byte_floats(a + i + k * VF_N, is_signed) : one_a;
+            vf z = sb ? byte_floats(b + i + k * VF_N, is_signed) : one_b, t;
             if (product) {
                 x = vf_mul(vf_sub(x, a_zero), vf_sub(z, b_zero));
                 t = vf_add(vf_fma(x, by_a, start), vf_copysign(nudge, x));

@@ -36,7 +36,8 @@ VEC vi vi_rescale_all(vi x, hn_factor f, hn_rounding rule)
  * and s the shift to the right behind the fraction; without one, d is 0.  In floats, in units of 2^-14, that is off by
  * less than 1.5: factor, sum, start and result are each rounded to 24 bits, and a byte has 8 + 14.  So the floor is
  * right wherever the float is not within 1.5 of a multiple of 2^14, which HN_QUICK_MARGIN moves to 0.5 to 3.5 above
- * one: lanes whose last 14 bits are below HN_QUICK_DOUBT are done again in integers or doubles.  One row of 64 in 70. */
+ * one: lanes whose last 14 bits are below HN_QUICK_DOUBT are done again in integers or doubles.  One row of 64 in
+ * 70. */
 
 /* The sums of VF_N columns from j on by their factors, as hn_rescale() has it. */
 VEC vi rescale_columns(vi x, const hn_requant *q, size_t j, hn_rounding rule)
@@ -64,7 +65,8 @@ VEC vi biased(const int32_t *sums, vi more, const hn_requant *q, size_t j)
     return vi_add(vi_add(vi_load((const uint32_t *)sums), vi_load((const uint32_t *)q->bias + j)), more);
 }
 
-VEC void exact_row_by(uint8_t *out, const int32_t *sums, vi more, const hn_requant *q, size_t j, size_t n, hn_rounding rule)
+VEC void exact_row_by(uint8_t *out, const int32_t *sums, vi more, const hn_requant *q, size_t j, size_t n,
+                      hn_rounding rule)
 {
     vi low = vi_set(q->low - q->zero), high = vi_set(q->high - q->zero), zero = vi_set(q->zero);
     for (size_t v = 0; v < n; v += VF_N) {
@@ -74,7 +76,8 @@ VEC void exact_row_by(uint8_t *out, const int32_t *sums, vi more, const hn_requa
 }
 
 /* Not inlined: it is rarely wanted, and quick rows want the registers. */
-static __attribute__((noinline, unused)) void exact_row(uint8_t *out, const int32_t *sums, int32_t more, const hn_requant *q, size_t j, size_t n)
+static __attribute__((noinline, unused)) void exact_row(uint8_t *out, const int32_t *sums, int32_t more,
+                                                        const hn_requant *q, size_t j, size_t n)
 {
     if (q->rule == HN_ROUND_EVEN)
         exact_row_by(out, sums, vi_set(more), q, j, n, HN_ROUND_EVEN);

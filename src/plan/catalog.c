@@ -206,10 +206,18 @@ hn_err hn_catalog_table(hn_ctx *cx, hn_catalog *c, const char *file, const hn_cs
         hn_file_close(&f);
         return hn_nomem(cx, file);
     }
-    hn_err e = hn_csv_read(cx, path ? path : file, path ? (const char *)f.data : data, path ? f.len : len,
-                           c->a, t);
+    hn_err e = HN_OK;
+    hn_csv built;
+    if (data)
+        e = hn_csv_read(cx, file, data, len, c->a, &built);
+    if (!e && path)
+        e = hn_csv_read(cx, path, (const char *)f.data, f.len, c->a, t);
+    if (!e && path && data)
+        e = hn_catalog_check_table(cx, path, t, &built);
     hn_file_close(&f);
     HN_TRY(e);
+    if (!path)
+        *t = built;
     t->name = file;
     c->table[c->table_count++] = t;
     *out = t;

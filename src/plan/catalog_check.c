@@ -16,6 +16,7 @@ static const struct figure { const char *key; double min, max; const char *unit;
     { "mem_bandwidth_gb_s", 0.01, 100000, "GB/s" },  { "power_w", 1e-4, 20000, "W" },
     { "tops", 1e-3, 100000, "TOPS" },      { "price_usd", 0.01, 1e7, "USD" },
     { "gflops_fp32", 1e-3, 1e7, "GFLOP/s" }, { "gmacs", 1e-6, 1e7, "G multiply-adds" },
+    { "file_gb", 1e-5, 20000, "GB" },
 };
 
 /* What every entry may have, whether the built-in file happens to use it or not. */
@@ -80,6 +81,16 @@ static hn_err sane(const file *f, const char *place, const char *key, const json
         g++;
     if (g == figures + sizeof figures / sizeof *figures)
         return HN_OK;
+    if (json_is_object(v) && !json_object_get(v, "value")) {         /* by precision */
+        const char *name;
+        json_t *inner;
+        json_object_foreach((json_t *)v, name, inner) {
+            char deeper[320];
+            snprintf(deeper, sizeof deeper, "%s/%s", place, name);
+            HN_TRY(sane(f, deeper, key, inner));
+        }
+        return HN_OK;
+    }
     const json_t *x = json_is_object(v) ? json_object_get(v, "value") : v;
     size_t n = json_is_array(x) ? json_array_size(x) : 1;
     for (size_t i = 0; i < n; i++) {
@@ -88,6 +99,8 @@ static hn_err sane(const file *f, const char *place, const char *key, const json
             HN_TRY(sane(f, place, key, json_object_get(one, "value")));
             continue;
         }
+        if (json_is_string(one) && strcmp(key, "tops") == 0)
+            continue;                            /* "100+", as listed: shown, and not counted with */
         if (!json_is_number(one))
             return hn_fail(f->cx, HN_EFORMAT, "%s:%zu: %s: expected a number of %s, found %s", f->path,
                            hn_json_line(f->text, f->len, place), key, g->unit,
@@ -140,6 +153,55 @@ hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t l
         json_array_foreach(v, i, e)
             HN_TRY(check_entry(&f, list, key, i, e));
     }
+    return HN_OK;
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------- */
+
+static bool has_column(const hn_csv *t, const char *name)
+{
+    for (size_t i = 0; i < t->columns; i++)
+        if (strcmp(t->head[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Every cell that says something is a number. */
+static bool is_numeric(const hn_csv *t, const char *column)
+{
+    size_t numbers = 0;
+    for (size_t i = 0; i < t->rows; i++) {
+        bool number = !isnan(hn_csv_real(t, i, column));
+        if (!number && hn_csv_text(t, i, column)[0])
+            return false;
+        numbers += number;
+    }
+    return numbers > 0;
+}
+
+hn_err hn_catalog_check_table(hn_ctx *cx, const char *path, const hn_csv *user, const hn_csv *built)
+{
+    for (size_t i = 0; i < user->columns; i++) {
+        const char *name = user->head[i], *near = NULL;
+        size_t best = (strlen(name) + 2) / 3 + 1;
+        for (size_t k = 0; k < built->columns; k++) {
+            size_t d = hn_edit_distance(name, strlen(name), built->head[k], strlen(built->head[k]));
+            if (d < best) {
+                best = d;
+                near = built->head[k];
+            }
+        }
+        if (!has_column(built, name))
+            return hn_fail(cx, HN_EFORMAT, "%s:1: no column '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+                           near ? near : "", near ? "'?" : "");
+        for (size_t r = 0; is_numeric(built, name) && r < user->rows; r++)
+            if (hn_csv_text(user, r, name)[0] && !(hn_csv_real(user, r, name) >= 0))
+                return hn_fail(cx, HN_EFORMAT, "%s:%zu: %s: expected a number from 0, found '%s'", path,
+                               user->line[r], name, hn_csv_text(user, r, name));
+    }
+    for (size_t k = 0; k < built->columns; k++)
+        if (!has_column(user, built->head[k]))
+            return hn_fail(cx, HN_EFORMAT, "%s:1: column '%s' is missing; it may be empty", path, built->head[k]);
     return HN_OK;
 }
 

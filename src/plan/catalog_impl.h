@@ -25,6 +25,9 @@ struct hn_catalog {
 hn_err hn_catalog_check(hn_ctx *cx, const char *path, const char *text, size_t len, const json_t *user,
                         const json_t *built);
 
+/* The same of a table: the built-in one's columns, and numbers where that one has nothing else. */
+hn_err hn_catalog_check_table(hn_ctx *cx, const char *path, const hn_csv *user, const hn_csv *built);
+
 /* The line, from 1, on which the value at `path` begins ("devices/3/ram_gb"); 0 when it is not there. */
 size_t hn_json_line(const char *text, size_t len, const char *path);
 

@@ -586,7 +586,8 @@ static void doubts(hn_draft *d)
     if (!why)
         return;
     json_object_set_new(d->out, "sentence",
-                        json_sprintf("%s; %s: measure it", json_string_value(json_object_get(d->out, "sentence")), why));
+                        json_sprintf("%s; %s: measure it",
+                                     json_string_value(json_object_get(d->out, "sentence")), why));
     json_object_set_new(d->out, "verdict", json_string("maybe"));
 }
 

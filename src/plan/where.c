@@ -22,7 +22,7 @@ static bool here(const level *l, size_t depth, const char *path)
             n = (size_t)snprintf(number, sizeof number, "%zu", l[i].index);
             text = number;
         }
-        if (strncmp(path, text ? text : "", n) != 0 || (path[n] != '/' && path[n] != 0))
+        if (strlen(path) < n || memcmp(path, text ? text : "", n) != 0 || (path[n] != '/' && path[n] != 0))
             return false;
         path += n + (path[n] == '/');
         if (!*path)

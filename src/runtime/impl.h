@@ -100,7 +100,6 @@ bool hn_prep_measuring(const hn_prep *p);
 /* The same for weights made from input `from` alone, which is not read once it is packed: a plan file keeps the pack
  * in the input's place.  *made: there is nothing to fill, the plan file has it or the plan is only measured. */
 void *hn_prep_weights(hn_prep *p, int from, size_t bytes, bool *made);
-enum { HN_STAYS = -1 };                /* for `from`: of inputs that are read all the same */
 /* The same for weights made from `source` alone, filled by `fill`; plans of one model share them. */
 void *hn_prep_pack_from(hn_prep *p, const void *source, size_t bytes, void (*fill)(void *arg, void *to), void *arg);
 

@@ -46,10 +46,23 @@ KERNEL_TEST(float_tile)
         size_t n = 1 + size % 32, row_size;
         char *rows = rows_of(n, size, 1, &row_size);
         float *out = hn_floats(n * size);
-        k->float_tile(out, rows, row_size, n, size);
+        k->float_tile(out, HN_QT_F16, rows, row_size, n, size);
         for (size_t i = 0; i < n * size; i++)
             CHECK((double)out[i] == at(rows, row_size, i / size, i % size, 1));
     }
+    const hn_qtype blocks[] = { HN_QT_Q8_0, HN_QT_Q4_0 };
+    for (size_t size = 32; size <= 128; size += 32)
+        for (int t = 0; t < 2; t++) {
+            size_t row_size = hn_q_bytes(blocks[t], size) + 2;
+            uint8_t *rows = hn_guarded(3 * row_size - 2);
+            float *x = hn_noise(size, -3, 3), *out = hn_floats(3 * size), want[128];
+            for (size_t r = 0; r < 3; r++)
+                hn_q_encode(blocks[t], x, rows + r * row_size, size);
+            k->float_tile(out, blocks[t], rows, row_size, 3, size);
+            hn_q_decode(blocks[t], rows, want, size);
+            for (size_t r = 0; r < 3; r++)
+                CHECK(hn_same_bits(out + r * size, want, size * sizeof *want));
+        }
 }
 
 enum { HEADS = 5, SIZE = 40, PAGES = 3 };
@@ -121,6 +134,39 @@ TEST(a_head_does_not_see_its_neighbours)
         }
         CHECK(hn_same_bits(all, one, HEADS * SIZE * sizeof *all) && hn_same_bits(sum, sum_one, sizeof sum));
     }
+}
+
+/* Many at once, or one by one: the same bits. */
+static void check_many(const hn_kernels *k, size_t heads, size_t size, float cap)
+{
+    enum { N = HN_ATTEND_MANY };
+    float *keys = hn_noise(size * 32, -1, 1), *values = hn_noise(32 * size, -1, 1), *q = hn_noise(N * size, -3, 3);
+    float *turned = hn_floats(N * size), *out = hn_floats(2 * heads * size), top[2][N], sum[2][N] = { { 0 } };
+    for (size_t h = 0; h < N; h++) {
+        top[0][h] = top[1][h] = h % 3 ? -INFINITY : 0.5f;
+        for (size_t i = 0; i < size; i++)
+            turned[i * N + h] = q[h * size + i];
+    }
+    for (int page = 0; page < 2; page++) {
+        hn_attend_page a = { .keys = keys, .values = values, .ld_values = size, .size = size, .to = 32, .heads = heads, .q = turned,
+                             .out = out, .top = top[0], .sum = sum[0], .scale = 0.5f, .cap = cap };
+        k->attend_many(&a);
+        a.q = q;
+        a.out = out + heads * size;
+        a.top = top[1];
+        a.sum = sum[1];
+        k->attend_page(&a);
+        keys[page] += 1;
+    }
+    CHECK(hn_same_bits(out, out + heads * size, heads * size * sizeof *out) && hn_same_bits(top[0], top[1], heads * sizeof(float)) &&
+          hn_same_bits(sum[0], sum[1], heads * sizeof(float)));
+}
+
+KERNEL_TEST(attend_many)
+{
+    for (size_t heads = 1; heads <= HN_ATTEND_MANY; heads += 3)
+        check_many(k, heads, 40 + 8 * heads, heads == 7 ? 2.5f : 0);
+    check_many(k, HN_ATTEND_MANY, 64, 0);
 }
 
 KERNEL_TEST(to_half)

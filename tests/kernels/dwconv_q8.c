@@ -26,7 +26,8 @@ KERNEL_TEST(zip_rows)
 
 typedef struct rules {
     hn_requant q;
-    int32_t bias[CHANNELS_MAX + ROUND], fraction[CHANNELS_MAX + ROUND], left[CHANNELS_MAX + ROUND], right[CHANNELS_MAX + ROUND];
+    int32_t bias[CHANNELS_MAX + ROUND], fraction[CHANNELS_MAX + ROUND];
+    int32_t left[CHANNELS_MAX + ROUND], right[CHANNELS_MAX + ROUND];
     double real[CHANNELS_MAX + ROUND];
     float scale[CHANNELS_MAX + ROUND], start[CHANNELS_MAX + ROUND], nudge[CHANNELS_MAX + ROUND];
 } rules;
@@ -47,7 +48,8 @@ static void make_rules(rules *r, size_t channels, hn_rounding rule)
 }
 
 /* Columns of taps that overlap, as those of neighbouring pixels do. */
-static void check(const hn_kernels *k, size_t channels, size_t pixels, size_t skip, size_t taps, int calm, hn_rounding rule)
+static void check(const hn_kernels *k, size_t channels, size_t pixels, size_t skip, size_t taps, int calm,
+                  hn_rounding rule)
 {
     static rules r;
     size_t n = channels * pixels, all = n * (1 + skip) + taps * channels, at[TAPS_MAX];
@@ -59,18 +61,20 @@ static void check(const hn_kernels *k, size_t channels, size_t pixels, size_t sk
     for (size_t t = 0; t < taps; t++) {
         at[t] = 4 * t * channels;
         for (size_t i = 0; i < 4 * (channels + ROUND); i++) {
-            int8_t any = (int8_t)(calm ? hn_random() % 129 - 64 : hn_random() % 256 - 128), *to = w + 4 * t * (channels + ROUND);
+            int8_t any = (int8_t)(calm ? hn_random() % 129 - 64 : hn_random() % 256 - 128);
+            int8_t *to = w + 4 * t * (channels + ROUND);
             to[i] = i < 4 * channels ? any : to[i - 4 * channels];
         }
     }
-    k->dwconv_q8(&(hn_dwconv_q8){ .n = n, .channels = channels, .skip = skip, .zipped = zipped, .taps = taps, .at = at, .weight = w,
-                                  .calm = calm, .out = out, .q = &r.q });
+    k->dwconv_q8(&(hn_dwconv_q8){ .n = n, .channels = channels, .skip = skip, .zipped = zipped, .taps = taps, .at = at,
+                                  .weight = w, .calm = calm, .out = out, .q = &r.q });
     for (size_t i = 0; i < n; i++) {
         size_t c = i % channels;
         int32_t sum = r.bias[c];
+        size_t from = 4 * (i + i / channels * skip * channels);
         for (size_t t = 0; t < taps; t++)
             for (size_t b = 0; b < 4; b++)
-                sum += zipped[at[t] + 4 * (i + i / channels * skip * channels) + b] * w[4 * (t * (channels + ROUND) + c) + b];
+                sum += zipped[at[t] + from + b] * w[4 * (t * (channels + ROUND) + c) + b];
         hn_factor f = { r.fraction[c], r.left[c] - r.right[c], r.real[c] };
         CHECK_INT((int8_t)out[i], hn_clamp_i32((int64_t)hn_rescale(sum, f, rule) + 3, -128, 127));
     }
@@ -84,5 +88,6 @@ KERNEL_TEST(dwconv_q8)
     for (size_t i = 0; i < 8; i++)
         for (size_t pixels = 1; pixels < 12; pixels += 5)
             for (size_t taps = 1; taps <= TAPS_MAX; taps += 2)
-                check(k, channels[i], pixels, channels[i] % 16 ? 0 : pixels % 3, taps, (i + pixels) % 2, all[(i + taps) % 3]);
+                check(k, channels[i], pixels, channels[i] % 16 ? 0 : pixels % 3, taps, (i + pixels) % 2,
+                      all[(i + taps) % 3]);
 }

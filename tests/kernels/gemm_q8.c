@@ -99,7 +99,8 @@ TEST(rows_in_runs_give_what_rows_in_one_piece_give)
             continue;
         int8_t *packed = aligned_alloc(64, ((*k)->pack_q8_size(RUNS * RUN, N) + 63) / 64 * 64);
         (*k)->pack_q8(packed, b, RUNS * RUN, N);
-        hn_gemm_q8 g = { .m = M, .n = N, .k = RUNS * RUN, .a = rows, .lda = RUNS * RUN, .b = packed, .c = c[0], .ldc = N, .q = &r.q };
+        hn_gemm_q8 g = { .m = M, .n = N, .k = RUNS * RUN, .a = rows, .lda = RUNS * RUN, .b = packed, .c = c[0], .ldc = N,
+                         .q = &r.q };
         (*k)->gemm_q8(&g);
         g.a = image;
         g.lda = STEP;
@@ -110,6 +111,16 @@ TEST(rows_in_runs_give_what_rows_in_one_piece_give)
         CHECK(hn_same_bits(c[0], c[1], sizeof c[0]));
         free(packed);
     }
+}
+
+TEST(a_zero_point_far_outside_of_a_byte_is_not_for_floats)
+{
+    static rules r;
+    make_rules(&r, HN_ROUND_EVEN, 256, 0, 255, true);
+    CHECK(r.q.scale == NULL);
+    hn_qbinary q = { .kind = HN_Q_MUL, .rule = HN_ROUND_EVEN, .a_scale = 1, .b_scale = 1, .y_scale = 1, .zero = -300, .high = 255 };
+    hn_qbinary_quick(&q);
+    CHECK(!q.quick);
 }
 
 KERNEL_TEST(turn_8)
@@ -124,7 +135,8 @@ KERNEL_TEST(turn_8)
     }
 }
 
-/* Where rounding shows: a product of zeros, to whose rows anything is added.  All factors, and those alone that floats can take. */
+/* Where rounding shows: a product of zeros, to whose rows anything is added.  All factors, and those alone that floats
+ * can take. */
 static void check_sums(const hn_kernels *k, const int32_t *rows, size_t m, size_t n, rules *r)
 {
     static const uint8_t a[4];
@@ -229,7 +241,8 @@ static void check_pairs(const hn_kernels *k, const hn_qbinary *q, const uint8_t 
     size_t wrong = 0;
     k->qbinary_8(out, a, 1, b, sb, n, q);
     for (size_t j = 0; j < n; j++)
-        wrong += out[j] != (q->is_signed ? pair_of(q, (int8_t)a[j], (int8_t)b[sb ? j : 0]) : pair_of(q, a[j], b[sb ? j : 0]));
+        wrong += out[j] != (q->is_signed ? pair_of(q, (int8_t)a[j], (int8_t)b[sb ? j : 0])
+                                         : pair_of(q, a[j], b[sb ? j : 0]));
     CHECK_INT(wrong, 0);
 }
 

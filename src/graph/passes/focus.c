@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* focus: every second pixel of every second row, four times, as channels for a convolution, becomes a convolution of the picture:
+/* focus: every second pixel of every second row, four times, as channels for a convolution, becomes a convolution
+ * of the picture:
  *
  *     conv(concat(x[0::2, 0::2], x[1::2, 0::2], ...))  =  conv'(x)
  *
  * with a window of twice the size that goes two pixels at a time: what was channel g C + c at row i and column j is now
- * channel c at row 2 i + dy and column 2 j + dx, where (dy, dx) is where part g of the concatenation begins.  The order of the parts
- * is free, the products are the same, and nothing is moved. */
+ * channel c at row 2 i + dy and column 2 j + dx, where (dy, dx) is where part g of the concatenation begins.  The
+ * order of the parts is free, the products are the same, and nothing is moved. */
 #include <string.h>
 
 #include "graph/op.h"
@@ -33,7 +34,8 @@ static bool every_second(const hn_node *n, int64_t begin[SPATIAL])
         hn_get_i64(&n->in[3]->t, i, 1, &axis);
         hn_get_i64(&n->in[4]->t, i, 1, &step);
         axis += axis < 0 ? 4 : 0;
-        if (axis < 2 || step != 2 || start < 0 || start > 1 || begin[axis - 2] >= 0 || end < n->in[0]->t.shape.dim[axis])
+        if (axis < 2 || step != 2 || start < 0 || start > 1 || begin[axis - 2] >= 0 ||
+            end < n->in[0]->t.shape.dim[axis])
             return false;
         begin[axis - 2] = start;
     }
@@ -73,7 +75,8 @@ static bool matches(const hn_graph *g, const hn_node *conv, focus *f)
 {
     const int64_t *dilation;
     if (!conv || conv->op->domain || strcmp(conv->op->name, "Conv") != 0 || hn_attr_int(conv, "group", 1) != 1 ||
-        !hn_attr_is(conv, "auto_pad", "NOTSET", "NOTSET") || !hn_is_const(conv->in[1]) || conv->in[1]->t.dtype != HN_F32)
+        !hn_attr_is(conv, "auto_pad", "NOTSET", "NOTSET") || !hn_is_const(conv->in[1]) ||
+        conv->in[1]->t.dtype != HN_F32)
         return false;
     size_t dilations = hn_attr_ints(conv, "dilations", &dilation);
     for (size_t i = 0; i < dilations; i++)
@@ -86,7 +89,8 @@ static bool matches(const hn_graph *g, const hn_node *conv, focus *f)
 static hn_err widen(hn_ctx *cx, hn_graph *g, const hn_node *conv, const focus *f, hn_value **out)
 {
     const hn_shape *s = &conv->in[1]->t.shape;
-    size_t o_count = (size_t)s->dim[0], all = (size_t)s->dim[1], c_count = all / PARTS, kh = (size_t)s->dim[2], kw = (size_t)s->dim[3];
+    size_t o_count = (size_t)s->dim[0], all = (size_t)s->dim[1], c_count = all / PARTS;
+    size_t kh = (size_t)s->dim[2], kw = (size_t)s->dim[3];
     hn_shape wide = { .rank = 4, .dim = { s->dim[0], s->dim[1] / PARTS, 2 * s->dim[2], 2 * s->dim[3] } };
     HN_TRY(hn_graph_new_const(cx, g, conv->in[1]->name, HN_F32, &wide, out));
     const float *w = conv->in[1]->t.data;
@@ -101,7 +105,8 @@ static hn_err widen(hn_ctx *cx, hn_graph *g, const hn_node *conv, const focus *f
 }
 
 /* The list named so, or `missing` count times, each number doubled. */
-static hn_err doubled(hn_ctx *cx, hn_graph *g, const hn_node *n, const char *name, size_t count, int64_t missing, hn_attr *out)
+static hn_err doubled(hn_ctx *cx, hn_graph *g, const hn_node *n, const char *name, size_t count, int64_t missing,
+                      hn_attr *out)
 {
     const int64_t *old;
     size_t given = hn_attr_ints(n, name, &old);

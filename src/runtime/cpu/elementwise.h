@@ -5,8 +5,8 @@
 
 #include "runtime/impl.h"
 
-/* The result's dimensions as they lie in memory, those that both operands walk alike merged; strides in elements, 0 where
- * an operand stands still. */
+/* The result's dimensions as they lie in memory, those that both operands walk alike merged; strides in elements, 0
+ * where an operand stands still. */
 typedef struct hn_pair_walk {
     int rank;                         /* at least 1; the last dimension is the row */
     size_t dim[HN_RANK_MAX], sa[HN_RANK_MAX], sb[HN_RANK_MAX];

@@ -2,8 +2,8 @@
 /* linear.c: products with block-quantised weights.
  *
  * Weights are panels of sixteen rows: the file's own, or packed in the memory their file's pages give back;
- * activations are rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row (token) is
- * computed the same way whatever rows stand beside it. */
+ * activations are rounded to 8 bits once.  Types without panels are multiplied row by row where they lie.  Each row
+ * (token) is computed the same way whatever rows stand beside it. */
 #include <math.h>
 #include <string.h>
 

@@ -28,6 +28,7 @@ _Static_assert((int)HN_KV_PAGE == (int)HN_ATTEND_ROWS, "a page of the cache is w
 typedef struct attention {
     size_t rows, heads, kv_heads, size, layer;
     size_t block, group;             /* tokens and heads of one piece of work */
+    size_t queries;                  /* both, to a whole number of HN_ATTEND_MANY */
     size_t tile;                     /* floats of a page's keys or values */
     float scale, cap;
     size_t window;
@@ -66,7 +67,8 @@ static hn_err prepare_attention(hn_prep *p)
     a->block = hn_min(a->rows, TOKENS);
     a->group = a->rows == 1 ? heads_together(a, p->threads) : group;
     a->tile = HN_KV_PAGE * a->size;
-    p->scratch_bytes = hn_mul(3 * a->tile + 2 * a->block * group, sizeof(float));
+    a->queries = hn_round_up(a->block * group, HN_ATTEND_MANY);
+    p->scratch_bytes = hn_mul(3 * a->tile + 2 * a->queries * (1 + a->size), sizeof(float));
     p->state = a;
     return HN_OK;
 }
@@ -126,15 +128,13 @@ static tiles page_tiles(const job *j, const hn_kv *kv, size_t page, size_t n, si
         tiles t = { keys + kv_head * a->size * column, values, kv->o.width, type == HN_QT_F16 };
         if (!t.half || j->block < TOKENS_FEW)
             return t;
-        j->r->k->float_tile(room, t.keys, column, a->size, HN_KV_PAGE);
-        j->r->k->float_tile(room + a->tile, values, row_size, n, a->size);
+        j->r->k->float_tile(room, type, t.keys, column, a->size, HN_KV_PAGE);
+        j->r->k->float_tile(room + a->tile, type, values, row_size, n, a->size);
         return made;
     }
     float *decoded = room + 2 * a->tile;
-    for (size_t i = 0; i < n; i++) {
-        hn_q_decode(type, keys + at + i * row_size, decoded + i * a->size, a->size);
-        hn_q_decode(type, values + i * row_size, room + a->tile + i * a->size, a->size);
-    }
+    j->r->k->float_tile(decoded, type, keys + at, row_size, n, a->size);
+    j->r->k->float_tile(room + a->tile, type, values, row_size, n, a->size);
     j->r->k->key_tile(room, decoded, n, a->size);
     return made;
 }
@@ -154,55 +154,115 @@ static void fetch(const job *j, const hn_kv *kv, size_t page, size_t kv_head)
 
 static size_t first_seen(const attention *a, size_t last) { return a->window && last >= a->window ? last - a->window + 1 : 0; }
 
+/* Heads that share keys, for tokens [from, to).  A query is a head of a token; those of one token follow each other. */
+typedef struct part {
+    const job *j;
+    size_t from, to, head, kv_head;
+    float *top, *sum, *out;          /* [queries], [queries, size] */
+    float *q;                        /* [queries / 16, size, 16], for pages that all see */
+} part;
+
 /* What one token sees of a page. */
-static void attend_token(const job *j, const tiles *tile, size_t page, size_t t, size_t head, float *top, float *sum)
+static void attend_token(const part *p, const tiles *tile, size_t page, size_t t)
 {
-    const attention *a = j->a;
-    size_t last = (size_t)j->pos[t], first = first_seen(a, last), start = page * HN_KV_PAGE;
-    size_t at = (t * a->heads + head) * a->size;
-    hn_attend_page p = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .half = tile->half, .size = a->size,
-                    .from = first > start ? first - start : 0, .to = last < start ? 0 : hn_min(HN_KV_PAGE, last + 1 - start),
-                    .heads = a->group, .q = (const float *)j->r->in[0]->data + at, .out = (float *)j->r->out[0]->data + at,
-                    .top = top, .sum = sum, .scale = a->scale, .cap = a->cap };
-    if (p.from < p.to)
-        j->r->k->attend_page(&p);
+    const attention *a = p->j->a;
+    size_t last = (size_t)p->j->pos[t], first = first_seen(a, last), start = page * HN_KV_PAGE, query = (t - p->from) * a->group;
+    hn_attend_page one = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .half = tile->half,
+                           .size = a->size, .from = first > start ? first - start : 0,
+                           .to = last < start ? 0 : hn_min(HN_KV_PAGE, last + 1 - start), .heads = a->group,
+                           .q = (const float *)p->j->r->in[0]->data + (t * a->heads + p->head) * a->size,
+                           .out = p->out + query * a->size, .top = p->top + query, .sum = p->sum + query,
+                           .scale = a->scale, .cap = a->cap };
+    if (one.from < one.to)
+        p->j->r->k->attend_page(&one);
 }
 
-/* Heads that share keys, for some tokens, page by page.  Pages begin at multiples of their size, so the order
- * of sums depends on the position alone. */
+/* A page that every token sees whole. */
+static void attend_all(const part *p, const tiles *tile)
+{
+    const attention *a = p->j->a;
+    size_t queries = (p->to - p->from) * a->group;
+    for (size_t i = 0; i < queries; i += HN_ATTEND_MANY) {
+        hn_attend_page some = { .keys = tile->keys, .values = tile->values, .ld_values = tile->ld_values, .size = a->size,
+                                .to = HN_KV_PAGE, .heads = hn_min(HN_ATTEND_MANY, queries - i), .q = p->q + i * a->size,
+                                .out = p->out + i * a->size, .top = p->top + i, .sum = p->sum + i,
+                                .scale = a->scale, .cap = a->cap };
+        p->j->r->k->attend_many(&some);
+    }
+}
+
+static bool all_see(const part *p, size_t page)
+{
+    bool all = true;
+    for (size_t t = p->from; t < p->to && all; t++) {
+        size_t last = (size_t)p->j->pos[t];
+        all = last + 1 >= (page + 1) * HN_KV_PAGE && first_seen(p->j->a, last) <= page * HN_KV_PAGE;
+    }
+    return all;
+}
+
+static void turn_queries(const part *p)
+{
+    const attention *a = p->j->a;
+    size_t queries = (p->to - p->from) * a->group;
+    for (size_t i = 0; i < hn_round_up(queries, HN_ATTEND_MANY); i++) {
+        size_t t = p->from + i / a->group, head = p->head + i % a->group;
+        const float *from = (const float *)p->j->r->in[0]->data + (t * a->heads + head) * a->size;
+        float *to = p->q + i / HN_ATTEND_MANY * HN_ATTEND_MANY * a->size + i % HN_ATTEND_MANY;
+        for (size_t e = 0; e < a->size; e++)
+            to[e * HN_ATTEND_MANY] = i < queries ? from[e] : 0;
+    }
+}
+
+/* Before the first page; which pages there are. */
+static void begin(const part *p, size_t *first, size_t *last)
+{
+    const job *j = p->j;
+    const attention *a = j->a;
+    const float *sink = j->r->node->in_count > 4 && j->r->in[4] ? j->r->in[4]->data : NULL;   /* a score without a value */
+    *first = SIZE_MAX;
+    *last = 0;
+    for (size_t t = p->from; t < p->to; t++) {
+        *first = hn_min(*first, first_seen(a, (size_t)j->pos[t]));
+        *last = hn_max(*last, (size_t)j->pos[t]);
+    }
+    memset(p->out, 0, (p->to - p->from) * a->group * a->size * sizeof(float));
+    for (size_t i = 0; i < a->queries; i++) {
+        p->top[i] = sink ? sink[p->head + i % a->group] : -INFINITY;
+        p->sum[i] = sink ? 1 : 0;
+    }
+}
+
+/* Page by page.  Pages begin at multiples of their size, so the order of sums depends on the position alone. */
 static void attend(void *arg, size_t piece, unsigned worker)
 {
     const job *j = arg;
     const attention *a = j->a;
-    size_t parts = a->heads / a->group, head = piece % parts * a->group, kv_head = head / (a->heads / a->kv_heads);
-    size_t from = piece / parts * j->block, to = hn_min(from + j->block, a->rows), first = SIZE_MAX, last = 0;
+    size_t parts = a->heads / a->group, head = piece % parts * a->group, from = piece / parts * j->block, first, last;
     const hn_kv *kv = cache_of(j->r, from);
-    float *room = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride);
-    float *top = room + 3 * a->tile, *sum = top + a->block * a->group;
-    const float *sink = j->r->node->in_count > 4 && j->r->in[4] ? j->r->in[4]->data : NULL;   /* a score without a value */
-
-    for (size_t t = from; t < to; t++) {
-        first = hn_min(first, first_seen(a, (size_t)j->pos[t]));
-        last = hn_max(last, (size_t)j->pos[t]);
-        memset((float *)j->r->out[0]->data + (t * a->heads + head) * a->size, 0, a->group * a->size * sizeof(float));
-        for (size_t h = 0; h < a->group; h++) {
-            top[(t - from) * a->group + h] = sink ? sink[head + h] : -INFINITY;
-            sum[(t - from) * a->group + h] = sink ? 1 : 0;
-        }
-    }
+    float *room = (float *)(void *)(j->r->scratch + worker * j->r->scratch_stride), *top = room + 3 * a->tile;
+    part p = { .j = j, .from = from, .to = hn_min(from + j->block, a->rows), .head = head,
+               .kv_head = head / (a->heads / a->kv_heads), .top = top, .sum = top + a->queries, .out = top + 2 * a->queries };
+    p.q = p.out + a->queries * a->size;
+    bool many = (p.to - p.from) * a->group >= HN_ATTEND_MANY / 2;
+    begin(&p, &first, &last);
+    if (many)
+        turn_queries(&p);
     for (size_t page = first / HN_KV_PAGE; page <= last / HN_KV_PAGE; page++) {
-        tiles tile = page_tiles(j, kv, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), kv_head, room);
+        tiles tile = page_tiles(j, kv, page, hn_min(HN_KV_PAGE, last + 1 - page * HN_KV_PAGE), p.kv_head, room);
         if (j->block < TOKENS_FEW && page < last / HN_KV_PAGE && hn_kv_turned(kv, 0))
-            fetch(j, kv, page + 1, kv_head);
-        for (size_t t = from; t < to; t++)
-            attend_token(j, &tile, page, t, head, top + (t - from) * a->group, sum + (t - from) * a->group);
+            fetch(j, kv, page + 1, p.kv_head);
+        if (many && !tile.half && all_see(&p, page))
+            attend_all(&p, &tile);
+        else
+            for (size_t t = p.from; t < p.to; t++)
+                attend_token(&p, &tile, page, t);
     }
-    for (size_t t = from; t < to; t++)
-        for (size_t h = 0; h < a->group; h++) {
-            float *out = (float *)j->r->out[0]->data + (t * a->heads + head + h) * a->size;
-            float share = 1 / sum[(t - from) * a->group + h];
-            j->r->k->mul_f32(out, out, 1, &share, 0, a->size);
-        }
+    for (size_t i = 0; i < (p.to - p.from) * a->group; i++) {
+        float *out = (float *)j->r->out[0]->data + ((p.from + i / a->group) * a->heads + head + i % a->group) * a->size;
+        float share = 1 / p.sum[i];
+        j->r->k->mul_f32(out, p.out + i * a->size, 1, &share, 0, a->size);
+    }
 }
 
 static hn_err check_cache(const hn_run *r, const attention *a, const hn_kv *kv, int32_t pos)

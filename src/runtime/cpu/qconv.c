@@ -164,7 +164,8 @@ static bool accepts_gemm(const hn_prep *p)
 /* Pixels, or lines, of a piece of work. */
 static size_t tile_size(const hn_prep *p, const hn_qconv *c)
 {
-    size_t cuts = p->threads > 1 ? p->threads * 4 : 1, pixels = c->out_h * c->out_w, share = hn_ceil_div(c->batch * pixels, cuts);
+    size_t cuts = p->threads > 1 ? p->threads * 4 : 1, pixels = c->out_h * c->out_w;
+    size_t share = hn_ceil_div(c->batch * pixels, cuts);
     if (c->rows == HN_QROWS_LINES)
         return hn_max(hn_min(hn_min(LINE_PIXELS, share) / c->out_w, c->out_h), 1);
     size_t tile = hn_min(hn_max(hn_min(TILE_BYTES / hn_max(c->lda, 1), share), TILE_ROWS_MIN), TILE_ROWS_MAX);
@@ -197,7 +198,9 @@ static hn_err finish_gemm(hn_prep *p, hn_qconv *c, const hn_integers *q)
     }
     c->tile = tile_size(p, c);
     size_t m = c->rows == HN_QROWS_LINES ? c->out_w : c->tile;
-    size_t copy = c->rows == HN_QROWS_IN_PLACE ? 0 : c->rows == HN_QROWS_LINES ? hn_mul(reach(c, c->tile), c->line) : hn_mul(c->tile, c->lda);
+    size_t copy = c->rows == HN_QROWS_IN_PLACE ? 0
+                : c->rows == HN_QROWS_LINES    ? hn_mul(reach(c, c->tile), c->line)
+                                               : hn_mul(c->tile, c->lda);
     p->scratch_bytes = hn_add(hn_round_up(hn_mul(2 * sizeof(int32_t), m), 64), hn_add(copy, SLACK));
     p->state = c;
     return pack_gemm(p, c, q);
@@ -269,7 +272,8 @@ typedef struct tile {
     hn_requant q;
 } tile;
 
-/* Sums of rows, where weights have a zero point of their own.  A row in runs has bytes between them that do not count. */
+/* Sums of rows, where weights have a zero point of their own.  A row in runs has bytes between them that do not
+ * count. */
 static void sum_rows(const tile *t, hn_gemm_q8 *g)
 {
     const hn_qconv *c = t->c;
@@ -277,7 +281,8 @@ static void sum_rows(const tile *t, hn_gemm_q8 *g)
     if (!c->row_factor)
         return;
     for (size_t i = 0; i < runs; i++) {
-        t->k->row_sums_u8(i ? t->more : t->sums, g->a + (g->run ? g->run_at[i] : 0), g->lda, g->m, k, c->row_factor, i ? 0 : c->row_offset);
+        const uint8_t *a = g->a + (g->run ? g->run_at[i] : 0);
+        t->k->row_sums_u8(i ? t->more : t->sums, a, g->lda, g->m, k, c->row_factor, i ? 0 : c->row_offset);
         for (size_t j = 0; i && j < g->m; j++)
             t->sums[j] = (int32_t)((uint32_t)t->sums[j] + (uint32_t)t->more[j]);
     }
@@ -351,7 +356,8 @@ static void gemm_tile(void *arg, size_t piece, unsigned worker)
     size_t m = c->rows == HN_QROWS_LINES ? c->out_w : c->tile, at = group * c->columns;
     char *scratch = j->r->scratch + worker * j->r->scratch_stride;
     uint8_t *out = (uint8_t *)j->r->out[0]->data + image * c->out_h * c->out_w * c->out_c;
-    tile t = { .c = c, .k = j->r->k, .group = group, .sums = (int32_t *)(void *)scratch, .more = (int32_t *)(void *)scratch + m,
+    tile t = { .c = c, .k = j->r->k, .group = group, .sums = (int32_t *)(void *)scratch,
+               .more = (int32_t *)(void *)scratch + m,
                .image = (const uint8_t *)j->r->in[X]->data + image * c->in_h * c->in_w * c->in_c,
                .rows = (uint8_t *)scratch + hn_round_up(2 * sizeof(int32_t) * m, 64), .q = c->q };
     t.q.bias += at;

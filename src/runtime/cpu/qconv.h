@@ -20,7 +20,8 @@ typedef struct hn_qconv {
     int64_t pad_top, pad_left;
     hn_qrows rows;
     size_t k, n, lda, tile;          /* of one group's product; tile: pixels, or lines, per piece of work */
-    size_t run, *run_at, line;       /* lines: bytes of a window's row up to a multiple of 4, where they are, bytes of a line */
+    size_t run, *run_at;             /* lines: bytes of a window's row up to a multiple of 4, and where they are */
+    size_t line;                     /* bytes of a line with its padding */
     bool flip;                       /* the input's top bits are turned */
     int x_zero;                      /* as the model has it: what padding is filled with */
     bool x_signed;
@@ -34,8 +35,8 @@ typedef struct hn_qconv {
  * empty side; false for anything else. */
 bool hn_qconv_read(const hn_prep *p, hn_qconv *c, hn_integers *q);
 
-/* Packs bias, factors and range into c->q: `groups` runs of c->columns entries, then `round` more, which repeat them from
- * the first on.  correction: what each column's sum is short of, [groups n]. */
+/* Packs bias, factors and range into c->q: `groups` runs of c->columns entries, then `round` more, which repeat
+ * them from the first on.  correction: what each column's sum is short of, [groups n]. */
 hn_err hn_qconv_rules(hn_prep *p, hn_qconv *c, const hn_integers *q, size_t round, const int64_t *correction);
 
 #endif

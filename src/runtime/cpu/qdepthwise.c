@@ -16,7 +16,7 @@
 
 enum { X, W };
 enum { ZIPPED_BYTES = 24 * 1024 };      /* of a part of a row, if one pixel allows */
-enum { ROUND = HN_REQUANT_COLS };
+enum { ROUND = HN_REQUANT_COLS, LINE = 64 };
 
 typedef struct depthwise {
     hn_qconv c;
@@ -31,33 +31,21 @@ typedef struct depthwise {
     int calm;
 } depthwise;
 
-typedef struct range { int low, high; } range;
-
-/* Of the weights less their zero point. */
-static range weight_range(const hn_prep *p, int32_t zero)
-{
-    const uint8_t *w = p->in[W]->data, flip = p->in[W]->dtype == HN_I8 ? 0x80 : 0;
-    uint8_t low = 255, high = 0;
-    for (size_t i = 0; i < hn_count(p->in[W]); i++) {
-        uint8_t v = w[i] ^ flip;
-        low = v < low ? v : low;
-        high = v > high ? v : high;
-    }
-    return (range){ low - flip - zero, high - flip - zero };
-}
+/* Sums of two numbers of eight bits reach from -256 to 254; without a zero point one is enough. */
+static int highest(const hn_prep *p, const hn_integers *q) { return (p->in[W]->dtype == HN_I8 ? 127 : 255) - q->w_zero; }
 
 static bool accepts(const hn_prep *p)
 {
     hn_qconv c;
     hn_integers q;
-    return hn_qconv_read(p, &c, &q) && c.groups == c.in_c && c.out_c == c.in_c && c.groups > 1 &&
-           weight_range(p, q.w_zero).high <= 254;
+    return hn_qconv_read(p, &c, &q) && c.groups == c.in_c && c.out_c == c.in_c && c.groups > 1 && highest(p, &q) <= 254;
 }
 
 /* ---- Packing ---------------------------------------------------------------------------------------- */
 
 /* Weight of the channel at row i and column j of its window, split in `parts`; 0 past the window. */
-static int8_t weight_at(const hn_prep *p, const hn_qconv *c, int32_t zero, size_t channel, int64_t i, size_t j, size_t part, size_t parts)
+static int8_t weight_at(const hn_prep *p, const hn_qconv *c, int32_t zero, size_t channel, int64_t i, size_t j,
+                        size_t part, size_t parts)
 {
     if (i < 0 || i >= (int64_t)c->kh)
         return 0;
@@ -74,51 +62,53 @@ static int calm_four(const int8_t w[4])
     return a[0] + a[1] <= 128 && a[2] + a[3] <= 128;
 }
 
-/* [shared row, taps, channels and some of them again, 4] */
-static void pack_weights(const hn_prep *p, depthwise *d, int32_t zero, size_t parts, int8_t *out)
+/* [shared row, taps, channels and some of them again, 4]; returns whether all are calm. */
+static int pack_weights(const hn_prep *p, const depthwise *d, int32_t zero, size_t parts, int8_t *out)
 {
     const hn_qconv *c = &d->c;
+    int calm = 1;
     for (size_t s = 0; s < d->share; s++)
         for (size_t t = 0; t < d->taps; t++)
             for (size_t i = 0; i < c->in_c + ROUND; i++, out += 4) {
                 size_t four = t / parts / c->kw, column = t / parts % c->kw;
-                for (size_t r = 0; r < 4; r++)
-                    out[r] = weight_at(p, c, zero, i % c->in_c, (int64_t)(4 * four + r) - (int64_t)(s * c->stride_h), column,
-                                       t % parts, parts);
+                for (size_t r = 0; r < 4; r++) {
+                    int64_t row = (int64_t)(4 * four + r) - (int64_t)(s * c->stride_h);
+                    out[r] = weight_at(p, c, zero, i % c->in_c, row, column, t % parts, parts);
+                }
+                calm &= calm_four(out);
             }
-}
-
-static int all_calm(const depthwise *d)
-{
-    int calm = 1;
-    for (size_t i = 0; i + 4 <= d->share * d->weight_each && calm; i += 4)
-        calm = calm_four(d->weight + i);
     return calm;
 }
 
 /* Sums of x' w with x' around xz: short of -xz sum w. */
+static void correct(const hn_prep *p, const hn_qconv *c, const hn_integers *q, size_t parts, int64_t *correction)
+{
+    size_t taps = c->kh * c->kw * parts;
+    int64_t xz = q->x_zero + (c->x_signed ? 128 : 0);
+    for (size_t i = 0; i < c->in_c; i++) {
+        correction[i] = 0;
+        for (size_t t = 0; t < taps; t++)
+            correction[i] -= xz * weight_at(p, c, q->w_zero, i, (int64_t)(t / parts / c->kw), t / parts % c->kw, t % parts, parts);
+    }
+}
+
+/* Packed weights begin with a line that says whether they are calm. */
 static hn_err pack(hn_prep *p, depthwise *d, const hn_integers *q, size_t parts)
 {
     hn_qconv *c = &d->c;
-    size_t area = c->kh * c->kw;
-    int64_t xz = q->x_zero + (c->x_signed ? 128 : 0);
-    bool made;                           /* the weights' range is asked for above: they stay */
-    int8_t *packed = hn_prep_weights(p, HN_STAYS, hn_mul(d->share, d->weight_each), &made);
-    int64_t *correction = hn_prep_weights(p, HN_STAYS, hn_mul(c->in_c, sizeof *correction), &made);
-    d->weight = packed;
+    bool made;
+    int8_t *packed = hn_prep_weights(p, W, hn_add(LINE, hn_mul(d->share, d->weight_each)), &made);
+    int64_t *correction = hn_prep_weights(p, W, hn_mul(c->in_c, sizeof *correction), &made);
     if (!made && (!packed || !correction))
         return hn_nomem(p->cx, "packed weights");
-    for (size_t i = 0; i < c->in_c && !made; i++) {
-        correction[i] = 0;
-        for (size_t a = 0; a < area; a++) {
-            int64_t w;
-            hn_get_i64(p->in[W], i * area + a, 1, &w);
-            correction[i] -= xz * (w - q->w_zero);
-        }
+    if (!made) {
+        packed[0] = (int8_t)pack_weights(p, d, q->w_zero, parts, packed + LINE);
+        correct(p, c, q, parts, correction);
     }
-    if (!made)
-        pack_weights(p, d, q->w_zero, parts, packed);
-    d->calm = packed && all_calm(d);
+    if (packed) {
+        d->calm = packed[0];
+        d->weight = packed + LINE;
+    }
     return hn_qconv_rules(p, c, q, ROUND, correction);
 }
 
@@ -130,7 +120,10 @@ static size_t plane_bytes(const depthwise *d, size_t part)
     return hn_add(hn_mul(hn_mul(hn_ceil_div(reach(&d->c, part), d->arrays), d->c.in_c), 4), HN_ZIP_SLACK);
 }
 
-static size_t zipped_bytes(const depthwise *d, size_t part) { return hn_mul(hn_mul(plane_bytes(d, part), d->fours), d->arrays); }
+static size_t zipped_bytes(const depthwise *d, size_t part)
+{
+    return hn_mul(hn_mul(plane_bytes(d, part), d->fours), d->arrays);
+}
 
 static hn_err prepare(hn_prep *p)
 {
@@ -140,8 +133,7 @@ static hn_err prepare(hn_prep *p)
         return hn_nomem(p->cx, "a convolution");
     hn_qconv *c = &d->c;
     hn_qconv_read(p, c, &q);
-    range w = weight_range(p, q.w_zero);
-    size_t parts = w.low < -128 || w.high > 127 ? 2 : 1;
+    size_t parts = highest(p, &q) == 127 ? 1 : 2;
     c->columns = 1;                                  /* a group is a channel, and channels lie side by side */
     d->share = c->kh <= 4 && c->dil_h == 1 ? hn_min((4 - c->kh) / c->stride_h + 1, c->out_h) : 1;
     d->fours = hn_ceil_div(c->kh, 4);
@@ -169,7 +161,8 @@ static hn_err prepare(hn_prep *p)
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
-static void zip(const hn_run *r, const depthwise *d, uint8_t *to, const uint8_t *const rows[4], size_t column, size_t columns)
+static void zip(const hn_run *r, const depthwise *d, uint8_t *to, const uint8_t *const rows[4], size_t column,
+                size_t columns)
 {
     const uint8_t *from[4];
     for (int i = 0; i < 4; i++)
@@ -179,7 +172,8 @@ static void zip(const hn_run *r, const depthwise *d, uint8_t *to, const uint8_t 
 
 /* `count` columns of padded input from `first` on, of four rows, in turn to each array.  Ascending,
  * because the slack of what is zipped is where the next ones go. */
-static void zip_part(const hn_run *r, const depthwise *d, uint8_t *to, const uint8_t *const rows[4], int64_t first, size_t count)
+static void zip_part(const hn_run *r, const depthwise *d, uint8_t *to, const uint8_t *const rows[4], int64_t first,
+                     size_t count)
 {
     const hn_qconv *c = &d->c;
     size_t pixel = 4 * c->in_c, run;
@@ -200,7 +194,8 @@ static void zip_part(const hn_run *r, const depthwise *d, uint8_t *to, const uin
 typedef struct job { const hn_run *r; const depthwise *d; size_t pieces; } job;
 
 /* The rows that the fours look at; those outside of the image are `nothing`. */
-static void find_rows(const depthwise *d, const uint8_t *image, int64_t top, size_t four, const uint8_t *nothing, const uint8_t *rows[4])
+static void find_rows(const depthwise *d, const uint8_t *image, int64_t top, size_t four, const uint8_t *nothing,
+                      const uint8_t *rows[4])
 {
     for (size_t i = 0; i < 4; i++) {
         int64_t y = top + (int64_t)((4 * four + i) * d->c.dil_h);
@@ -216,7 +211,8 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
     size_t image = piece / j->pieces, first = piece % j->pieces * d->share, rows = hn_min(d->share, c->out_h - first);
     const uint8_t *x = (const uint8_t *)j->r->in[X]->data + image * c->in_h * d->line;
     uint8_t *out = (uint8_t *)j->r->out[0]->data + (image * c->out_h + first) * c->out_w * c->out_c;
-    uint8_t *nothing = (uint8_t *)j->r->scratch + worker * j->r->scratch_stride, *zipped = nothing + hn_round_up(d->line, 64);
+    uint8_t *nothing = (uint8_t *)j->r->scratch + worker * j->r->scratch_stride;
+    uint8_t *zipped = nothing + hn_round_up(d->line, 64);
     int64_t top = (int64_t)(first * c->stride_h) - c->pad_top;
     memset(nothing, d->pad, d->line);
     for (size_t from = 0; from < c->out_w; from += d->part) {
@@ -224,11 +220,12 @@ static void some_rows(void *arg, size_t piece, unsigned worker)
         for (size_t f = 0; f < d->fours; f++) {
             const uint8_t *four[4];
             find_rows(d, x, top, f, nothing, four);
-            zip_part(j->r, d, zipped + f * d->arrays * d->plane, four, (int64_t)(from * c->stride_w) - c->pad_left, reach(c, part));
+            int64_t left = (int64_t)(from * c->stride_w) - c->pad_left;
+            zip_part(j->r, d, zipped + f * d->arrays * d->plane, four, left, reach(c, part));
         }
         for (size_t s = 0; s < rows; s++) {
-            hn_dwconv_q8 w = { .n = part * c->out_c, .channels = c->out_c, .skip = d->arrays > 1 ? 0 : c->stride_w - 1, .zipped = zipped, .taps = d->taps, .at = d->at,
-                               .weight = d->weight + s * d->weight_each, .calm = d->calm,
+            hn_dwconv_q8 w = { .n = part * c->out_c, .channels = c->out_c, .zipped = zipped, .taps = d->taps, .at = d->at,
+                               .skip = d->arrays > 1 ? 0 : c->stride_w - 1, .weight = d->weight + s * d->weight_each, .calm = d->calm,
                                .out = out + (s * c->out_w + from) * c->out_c, .q = &c->q };
             j->r->k->dwconv_q8(&w);
         }

@@ -100,7 +100,8 @@ static void odometer_next(const hn_pair_walk *w, const size_t *stride, odometer 
 }
 
 /* `rows` rows of an operand as if it had the result's shape. */
-static void spread(const hn_pair_walk *w, const size_t *stride, const uint8_t *x, size_t first, size_t rows, uint8_t *out)
+static void spread(const hn_pair_walk *w, const size_t *stride, const uint8_t *x, size_t first, size_t rows,
+                   uint8_t *out)
 {
     size_t n = w->row, step = stride[w->rank - 1];
     odometer o = odometer_at(w, stride, first);
@@ -134,7 +135,8 @@ static void some_pairs(void *arg, size_t piece, unsigned worker)
 static hn_err run_pair(const hn_run *r)
 {
     const pair *s = r->state;
-    hn_parallel(r, hn_ceil_div(s->w.row, s->block) * hn_ceil_div(s->w.rows, s->group), some_pairs, (void *)(uintptr_t)r);
+    size_t pieces = hn_ceil_div(s->w.row, s->block) * hn_ceil_div(s->w.rows, s->group);
+    hn_parallel(r, pieces, some_pairs, (void *)(uintptr_t)r);
     return HN_OK;
 }
 

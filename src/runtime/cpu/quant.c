@@ -112,8 +112,8 @@ static void some_to_grid(void *arg, size_t piece, unsigned worker)
     const grid *g = r->state;
     size_t at = piece * PIECE, n = hn_min(PIECE, hn_count(r->out[0]) - at);
     (void)worker;
-    r->k->quantize_away((uint8_t *)r->out[0]->data + at, (const float *)r->in[0]->data + at, n, g->scale, g->q.y_zero, g->q.low,
-                        g->q.high);
+    r->k->quantize_away((uint8_t *)r->out[0]->data + at, (const float *)r->in[0]->data + at, n, g->scale, g->q.y_zero,
+                        g->q.low, g->q.high);
 }
 
 static hn_err run_grid(const hn_run *r)
