@@ -187,7 +187,8 @@ TEST(a_damaged_cache_is_ignored_line_by_line_and_told)
     }
     read_text(&c, "junk\nconv.gemm.f32\t1\t0\t1.0\t2.0\tkey\n");
     CHECK(hn_timings_find(c.t, "key") && c.t->count == 1);
-    CHECK_INT(hn_file_write(&c.cx, c.path, "hone timings 1 other\na\t0\t0\t1\t2\tk\n", 37), HN_OK);
+    static const char other[] = "hone timings 1 other\na\t0\t0\t1\t2\tk\n";
+    CHECK_INT(hn_file_write(&c.cx, c.path, other, sizeof other - 1), HN_OK);
     CHECK_INT(hn_timings_read(&c.cx, c.path, c.t), HN_OK);
     CHECK(strstr(c.said, "not timings of this engine") && c.t->count == 1);
     CHECK_INT(hn_timings_read(&c.cx, "/tmp/hone-test-none/at/all", c.t), HN_OK);
