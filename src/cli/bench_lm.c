@@ -14,6 +14,7 @@
 #include "cli/lm_opts.h"
 #include "cli/table.h"
 #include "cost/machine.h"
+#include "kernels/pick.h"
 
 #define ROUNDS_MAX 64
 #define SEQUENCES_MAX 128
@@ -115,9 +116,10 @@ static hn_err measure(hn_lm_job *j, figures *f, double seconds)
     hn_ctx *cx = &j->c->cx;
     hn_stream *s;
     hn_peak peak;
-    const hn_kernels *k = hn_kernels_pick();
+    const hn_kernels *k;
+    HN_TRY(hn_kernels_choose(cx, &k));
     int32_t *ids = HN_NEW(j->memory, int32_t, f->prompt);
-    if (!ids || !k)
+    if (!ids)
         return hn_nomem(cx, "a benchmark");
     for (size_t i = 0; i < f->prompt; i++)
         ids[i] = (int32_t)((i * 104729 + 7) % j->m.shape.vocab);

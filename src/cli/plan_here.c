@@ -11,6 +11,7 @@
 #include "cli/lm_opts.h"
 #include "cli/runner.h"
 #include "cost/machine.h"
+#include "kernels/pick.h"
 
 #define PROMPT 64
 #define ANSWER 24
@@ -112,8 +113,10 @@ hn_err hn_plan_here(hn_cli *c, const hn_needs *n, hn_device *out)
     hn_pool *pool;
     hn_peak peak;
     double ram = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * 1e-9;
+    const hn_kernels *k;
+    HN_TRY(hn_kernels_choose(&c->cx, &k));
     HN_TRY(hn_pool_new(&c->cx, c->threads, &pool));
-    hn_err e = hn_peak_measure(&c->cx, hn_kernels_pick(), pool, true, &peak);
+    hn_err e = hn_peak_measure(&c->cx, k, pool, true, &peak);
     hn_pool_free(pool);
     HN_TRY(e);
     if (hn_given_number(n->ram_gb))

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/gguf.h"
+
 #define FORMAT(id) extern const hn_format hn_format_##id;
 #include "formats/formats.def"
 #undef FORMAT
@@ -17,9 +19,12 @@ const hn_format *const hn_formats[] = {
 };
 
 /* "formats: onnx, tflite", for the message to someone whose file is none of them. */
-static hn_err not_a_model(hn_ctx *cx)
+static hn_err not_a_model(hn_ctx *cx, const uint8_t *data, size_t len)
 {
     char names[128] = "";
+    if (hn_gguf_probe(data, len))
+        return hn_fail(cx, HN_EUNSUP, "unsupported: a language model, which has no graph of its own: 'hone generate', 'chat' and 'bench' run it, "
+                                      "'hone quantize --pack' makes it ready");
     for (const hn_format *const *f = hn_formats; *f; f++) {
         strncat(names, f == hn_formats ? "" : ", ", sizeof names - strlen(names) - 1);
         strncat(names, (*f)->name, sizeof names - strlen(names) - 1);
@@ -34,7 +39,7 @@ static hn_err understand(hn_ctx *cx, const uint8_t *data, size_t len, const char
         if ((*f)->probe(data, len, extension))
             s->format = *f;
     if (!s->format)
-        return not_a_model(cx);
+        return not_a_model(cx, data, len);
     HN_TRY(s->format->read(cx, data, len, dir, s));
     HN_TRY(hn_graph_verify(cx, s->graph));
 

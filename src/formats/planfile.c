@@ -8,7 +8,7 @@
 #include "base/checksum.h"
 #include "base/num.h"
 #include "graph/op.h"
-#include "kernels/kernels.h"
+#include "kernels/pick.h"
 
 enum { DEPTH_MAX = 16, GRAPHS_MAX = 65, PORTS_MAX = 1 << 16, LIST_MAX = 1 << 22, OPS_MAX = 1024 };
 
@@ -502,11 +502,10 @@ static hn_err read_source(hn_ctx *cx, const uint8_t *data, const char *dir, cons
 
 static hn_err read(hn_ctx *cx, const uint8_t *data, size_t len, const char *dir, hn_source *s)
 {
-    const hn_kernels *k = hn_kernels_pick();
+    const hn_kernels *k;
     char why[256];
     HN_TRY(check_header(cx, data, len));
-    if (!k)
-        return hn_fail(cx, HN_EARG, "HONE_ISA names no instruction set this program has");
+    HN_TRY(hn_kernels_choose(cx, &k));
     if (foreign(data, k->isa, why, sizeof why))
         return read_source(cx, data, dir, why, s);
     size_t tree = (size_t)field(data, HN_PLANFILE_AT_TREE, 8);

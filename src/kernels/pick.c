@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which table: the Makefile says what was built (HN_ISAS(X), plainest first), the CPU what it runs. */
-#include "kernels/kernels.h"
+#include "kernels/pick.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,9 +66,15 @@ const hn_kernels *hn_kernels_pick(void)
     const hn_kernels *best = NULL;
 
     for (size_t i = 0; hn_kernel_tables[i]; i++)
-        if ((!want || strcmp(want, hn_kernel_tables[i]->isa) == 0) && hn_kernels_runs(hn_kernel_tables[i]))
+        if ((!want || !*want || strcmp(want, hn_kernel_tables[i]->isa) == 0) && hn_kernels_runs(hn_kernel_tables[i]))
             best = hn_kernel_tables[i];
     return best;
+}
+
+hn_err hn_kernels_choose(hn_ctx *cx, const hn_kernels **out)
+{
+    *out = hn_kernels_pick();
+    return *out ? HN_OK : hn_fail(cx, HN_EARG, "HONE_ISA names no instruction set this program has");
 }
 
 const hn_kernels *hn_kernels_scalar(void) { return hn_kernel_tables[0]; }

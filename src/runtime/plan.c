@@ -13,6 +13,7 @@
 
 #include "base/num.h"
 #include "graph/pass.h"
+#include "kernels/pick.h"
 #include "runtime/packs.h"
 
 typedef struct builder {
@@ -672,7 +673,9 @@ static hn_err check_ranges(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o)
 hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan **out)
 {
     hn_graph *copy;
-    const hn_kernels *k = o->kernels ? o->kernels : hn_kernels_pick();
+    const hn_kernels *k = o->kernels;
+    if (!k)
+        HN_TRY(hn_kernels_choose(cx, &k));
     const hn_built *built = made_ahead(g, o, k);
     HN_TRY(check_ranges(cx, g, o));
     if (built)
@@ -692,9 +695,7 @@ hn_err hn_plan_new(hn_ctx *cx, const hn_graph *g, const hn_plan_opts *o, hn_plan
     packs->built = built;
 
     builder b = { .cx = cx, .p = p, .o = o };
-    hn_err e = p->k ? HN_OK : hn_fail(cx, HN_EARG, "HONE_ISA names no instruction set this program has");
-    if (!e)
-        e = bind_shapes(cx, copy, o->in_shape);
+    hn_err e = bind_shapes(cx, copy, o->in_shape);
     if (!e)
         e = bind_known(cx, copy, o->in_known);
     if (!e)

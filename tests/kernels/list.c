@@ -64,6 +64,8 @@ TEST(the_environment_forces_a_table)
     CHECK(hn_kernels_pick() == hn_kernels_scalar());
     setenv("HONE_ISA", "abacus", 1);
     CHECK(hn_kernels_pick() == NULL);
+    setenv("HONE_ISA", "", 1);
+    CHECK(hn_kernels_pick() != NULL);                /* as if it were not set */
     unsetenv("HONE_ISA");
     CHECK(hn_kernels_pick() != NULL && hn_kernels_runs(hn_kernels_pick()));
     if (before)

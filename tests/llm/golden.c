@@ -13,6 +13,7 @@
 #define QUANT_SHARE 0.05         /* of the logits' root mean square: both sides round activations to 8 bits */
 #define TRAINED_SHARE 1e-5       /* likewise, of the trained model: the same roundings on both sides, only sums in another order */
 #define NEAR_TIE 0.1             /* likewise: nearer than this, two tokens may change places */
+#define BEGINNING "Once upon a time"
 
 static int32_t best_of(const float *logits, size_t n)
 {
@@ -140,52 +141,65 @@ static int32_t next_of_record(const float *logits, size_t vocab, const hn_detok 
     return found;
 }
 
-/* Greedy text, token by token along the record: returns how often another token was ahead by next to nothing. */
-static int check_greedy(const char *name)
+/* A recorded text, its model, and the ids of the words it goes on from. */
+typedef struct story { hn_ctx cx; hn_file want; hn_lm m; hn_arena *a; hn_ids ids; } story;
+
+static bool open_story(const char *name, story *t)
 {
     char path[512];
-    hn_ctx cx = { 0 };
-    hn_file want;
-    hn_lm m;
-    hn_stream *s;
-    hn_arena *a;
-    hn_ids ids;
-    hn_buf add = { 0 };
-    float *logits;
-    int ties = 0;
     hn_tok_opts tok = { .add_special = true };
-
+    *t = (story){ 0 };
     snprintf(path, sizeof path, "llm/stories260k/%s.greedy.txt", name);
     const char *found = hn_test_data(path);
     if (!found)
-        return 0;
-    CHECK_INT(hn_file_open(&cx, found, &want), HN_OK);
+        return false;
+    CHECK_INT(hn_file_open(&t->cx, found, &t->want), HN_OK);
     snprintf(path, sizeof path, "llm/stories260k/%s.gguf", name);
-    CHECK_INT(open_lm(&cx, hn_test_data(path), NULL, &m), HN_OK);
-    CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
-    CHECK_INT(hn_tok_encode(&cx, m.tok, (hn_text){ "Once upon a time", 16 }, &tok, a, &ids), HN_OK);
-    CHECK_INT(hn_stream_new(&cx, &m, NULL, &s), HN_OK);
-    CHECK_INT(hn_stream_read(&cx, s, ids.id, ids.count, false, &logits), HN_OK);
-    hn_detok d = { .tok = m.tok, .begun = true };
-    size_t at = strlen(" Once upon a time");
-    while (at + 2 < want.len) {                            /* the file ends with two newlines of its own */
-        int32_t id = next_of_record(logits, m.shape.vocab, &d, (const char *)want.data + at, want.len - at, &add);
+    CHECK_INT(open_lm(&t->cx, hn_test_data(path), NULL, &t->m), HN_OK);
+    CHECK_INT(hn_arena_new(&t->cx, 0, &t->a), HN_OK);
+    CHECK_INT(hn_tok_encode(&t->cx, t->m.tok, (hn_text){ BEGINNING, strlen(BEGINNING) }, &tok, t->a, &t->ids), HN_OK);
+    return true;
+}
+
+static void close_story(story *t)
+{
+    hn_arena_free(t->a);
+    hn_lm_close(&t->m);
+    hn_file_close(&t->want);
+}
+
+/* Greedy text, token by token along the record: returns how often another token was ahead by next to nothing. */
+static int check_greedy(const char *name)
+{
+    story t;
+    hn_stream *s;
+    hn_buf add = { 0 };
+    float *logits;
+    int ties = 0;
+
+    if (!open_story(name, &t))
+        return 0;
+    CHECK_INT(hn_stream_new(&t.cx, &t.m, NULL, &s), HN_OK);
+    CHECK_INT(hn_stream_read(&t.cx, s, t.ids.id, t.ids.count, false, &logits), HN_OK);
+    hn_detok d = { .tok = t.m.tok, .begun = true };
+    size_t at = strlen(" " BEGINNING);
+    while (at + 2 < t.want.len) {                          /* the file ends with two newlines of its own */
+        int32_t best = best_of(logits, t.m.shape.vocab);
+        int32_t id = next_of_record(logits, t.m.shape.vocab, &d, (const char *)t.want.data + at, t.want.len - at, &add);
         if (id < 0)
             print_message("%s: the text parts from the record at byte %zu\n", name, at);
         CHECK(id >= 0);
-        if (id != best_of(logits, m.shape.vocab))
-            print_message("%s: byte %zu is a near tie, %g against %g\n", name, at, (double)logits[id], (double)logits[best_of(logits, m.shape.vocab)]);
-        ties += id != best_of(logits, m.shape.vocab);
+        if (id != best)
+            print_message("%s: byte %zu is a near tie, %g against %g\n", name, at, (double)logits[id], (double)logits[best]);
+        ties += id != best;
         add.len = 0;
         hn_detok_add(&d, id, &add);
         at += add.len;
-        CHECK_INT(hn_stream_read(&cx, s, &id, 1, false, &logits), HN_OK);
+        CHECK_INT(hn_stream_read(&t.cx, s, &id, 1, false, &logits), HN_OK);
     }
     hn_buf_free(&add);
     hn_stream_free(s);
-    hn_arena_free(a);
-    hn_lm_close(&m);
-    hn_file_close(&want);
+    close_story(&t);
     return ties;
 }
 
@@ -199,36 +213,21 @@ static bool keep(void *user, const char *text, size_t len, const hn_sampled *tok
 /* The same as `hone generate` has it, with no allowance. */
 static void check_generated(const char *name)
 {
-    char path[512];
-    hn_ctx cx = { 0 };
-    hn_file want;
-    hn_lm m;
+    story t;
     hn_talk *talk;
-    hn_arena *a;
-    hn_ids ids;
     hn_buf got = { 0 };
     hn_talk_opts o = { .tokens_max = 128 };
-    hn_tok_opts tok = { .add_special = true };
 
-    snprintf(path, sizeof path, "llm/stories260k/%s.greedy.txt", name);
-    const char *found = hn_test_data(path);
-    if (!found)
+    if (!open_story(name, &t))
         return;
-    CHECK_INT(hn_file_open(&cx, found, &want), HN_OK);
-    snprintf(path, sizeof path, "llm/stories260k/%s.gguf", name);
-    CHECK_INT(open_lm(&cx, hn_test_data(path), NULL, &m), HN_OK);
-    CHECK_INT(hn_arena_new(&cx, 0, &a), HN_OK);
-    CHECK_INT(hn_tok_encode(&cx, m.tok, (hn_text){ "Once upon a time", 16 }, &tok, a, &ids), HN_OK);
-    CHECK_INT(hn_talk_new(&cx, &m, NULL, &o, &talk), HN_OK);
-    hn_buf_text(&got, " Once upon a time");
-    CHECK_INT(hn_talk_answer(&cx, talk, ids, keep, &got, NULL), HN_OK);
-    CHECK(got.len > 200 && got.len <= want.len);
-    assert_memory_equal(got.data, want.data, got.len);
+    CHECK_INT(hn_talk_new(&t.cx, &t.m, NULL, &o, &talk), HN_OK);
+    hn_buf_text(&got, " " BEGINNING);
+    CHECK_INT(hn_talk_answer(&t.cx, talk, t.ids, keep, &got, NULL), HN_OK);
+    CHECK(got.len > 200 && got.len <= t.want.len);
+    assert_memory_equal(got.data, t.want.data, got.len);
     hn_buf_free(&got);
     hn_talk_free(talk);
-    hn_arena_free(a);
-    hn_lm_close(&m);
-    hn_file_close(&want);
+    close_story(&t);
 }
 
 TEST(generated_text_is_the_recorded_text)
